@@ -1,0 +1,3 @@
+module github.com/opdbus/opdbus
+
+go 1.26.0

@@ -1,0 +1,327 @@
+package state
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"reflect"
+)
+
+// A Kind is a provider whose T has been forgotten: what the engine works with. KindOf makes one.
+type Kind struct {
+	Provider, Name string
+	// Object is the T that was forgotten, for those who decode into it.
+	Object reflect.Type
+	// InTree says that the objects live in the node's subvolume, so that a snapshot of it takes them back.
+	InTree bool
+
+	read   func(ctx context.Context, addrs []Addr, wants []Object) ([]Object, error)
+	apply  func(ctx context.Context, site Site, changes []Change) error
+	decode func(data []byte) (Object, error)
+
+	owns         func(made, live Object) bool
+	claim        func(want, live Object) (Object, error)
+	plan         func(ctx context.Context, items []PlannedObject) error
+	save         func(ctx context.Context, site Site, changes []Change) error
+	sync         func(ctx context.Context, site Site, changes []Change) error
+	disturbs     func(c Change) []string
+	irreversible func(c Change) string
+	expand       func(ctx context.Context, config *Config, node *Node) Diagnostics
+	list         func(ctx context.Context) ([]Object, error)
+}
+
+// A PlannedObject is a Planned item whose T has been forgotten.
+type PlannedObject struct {
+	Addr             Addr
+	Made, Live, Want Object
+}
+
+// Type is the kind's name in a plan's JSON, such as stage_file.
+func (k *Kind) Type() string { return k.Provider + "_" + k.Name }
+
+// Read reads the live state of what wants describe, nil for what is not there, in order.
+func (k *Kind) Read(ctx context.Context, addrs []Addr, wants []Object) ([]Object, error) {
+	return k.read(ctx, addrs, wants)
+}
+
+// Apply makes the changes, which are all of one node, in order.
+func (k *Kind) Apply(ctx context.Context, site Site, changes []Change) error {
+	return k.apply(ctx, site, changes)
+}
+
+// Decode reads an object from the JSON that the ledger or the journal has of it.
+func (k *Kind) Decode(data []byte) (Object, error) {
+	if len(data) == 0 || bytes.Equal(data, []byte("null")) {
+		return nil, nil
+	}
+	return k.decode(data)
+}
+
+// IsOwner says whether the kind's things stand where somebody else's could stand.
+func (k *Kind) IsOwner() bool { return k.owns != nil }
+
+// Owns says whether live is what opdbus made. Kinds without ownership share their things: all of it is ours to manage.
+func (k *Kind) Owns(made, live Object) bool { return k.owns == nil || k.owns(made, live) }
+
+// Claim says what want comes to where live stands and is not ours.
+func (k *Kind) Claim(want, live Object) (Object, error) { return k.claim(want, live) }
+
+// Plan completes what is wanted.
+func (k *Kind) Plan(ctx context.Context, items []PlannedObject) error {
+	if k.plan == nil {
+		return nil
+	}
+	return k.plan(ctx, items)
+}
+
+// Save puts aside what the changes would destroy.
+func (k *Kind) Save(ctx context.Context, site Site, changes []Change) error {
+	if k.save == nil {
+		return nil
+	}
+	return k.save(ctx, site, changes)
+}
+
+// Sync brings what the changes wrote to disk.
+func (k *Kind) Sync(ctx context.Context, site Site, changes []Change) error {
+	if k.sync == nil {
+		return nil
+	}
+	return k.sync(ctx, site, changes)
+}
+
+// Disturbs says what else a change does to the running host.
+func (k *Kind) Disturbs(c Change) []string {
+	if k.disturbs == nil {
+		return nil
+	}
+	return k.disturbs(c)
+}
+
+// Irreversible says why a change cannot be taken back; empty when it can.
+func (k *Kind) Irreversible(c Change) string {
+	if k.irreversible == nil {
+		return ""
+	}
+	return k.irreversible(c)
+}
+
+// Expand replaces a node's declared objects by what they come to.
+func (k *Kind) Expand(ctx context.Context, config *Config, node *Node) Diagnostics {
+	if k.expand == nil {
+		return nil
+	}
+	return k.expand(ctx, config, node)
+}
+
+// List tells what is there at all; ok is false when the kind cannot tell.
+func (k *Kind) List(ctx context.Context) (objects []Object, ok bool, err error) {
+	if k.list == nil {
+		return nil, false, nil
+	}
+	objects, err = k.list(ctx)
+	return objects, true, err
+}
+
+// KindOf makes a Kind of a provider, with the abilities that the provider's type has. It is the one place where T is forgotten.
+func KindOf[T Object](provider, name string, p Provider[T]) *Kind {
+	k := &Kind{Provider: provider, Name: name, Object: reflect.TypeFor[T]()}
+	k.decode = func(data []byte) (Object, error) {
+		var t T
+		if err := json.Unmarshal(data, &t); err != nil {
+			return nil, fmt.Errorf("cannot decode a %s: %w", k.Type(), err)
+		}
+		return t, nil
+	}
+	k.read = readWith(p)
+	k.apply = applyWith(p)
+	if o, ok := p.(Owner[T]); ok {
+		k.owns = func(made, live Object) bool { return o.Owns(pointer[T](made), live.(T)) }
+		k.claim = func(want, live Object) (Object, error) {
+			t, err := o.Claim(want.(T), live.(T))
+			if err != nil {
+				return nil, err
+			}
+			return t, nil
+		}
+	}
+	if pl, ok := p.(Planner[T]); ok {
+		k.plan = func(ctx context.Context, items []PlannedObject) error {
+			typed := make([]Planned[T], len(items))
+			for i, it := range items {
+				typed[i] = Planned[T]{it.Addr, pointer[T](it.Made), pointer[T](it.Live), pointer[T](it.Want)}
+			}
+			if err := pl.PlanAll(ctx, typed); err != nil {
+				return err
+			}
+			for i, it := range typed {
+				items[i].Want = object(it.Want)
+			}
+			return nil
+		}
+	}
+	if s, ok := p.(Saver[T]); ok {
+		k.save = func(ctx context.Context, site Site, changes []Change) error {
+			return s.Save(ctx, site, typed[T](changes))
+		}
+	}
+	if s, ok := p.(Syncer[T]); ok {
+		k.sync = func(ctx context.Context, site Site, changes []Change) error {
+			return s.Sync(ctx, site, typed[T](changes))
+		}
+	}
+	if d, ok := p.(Disturber[T]); ok {
+		k.disturbs = func(c Change) []string { return d.Disturbs(pointer[T](c.Before), pointer[T](c.After)) }
+	}
+	if i, ok := p.(Irreversible[T]); ok {
+		k.irreversible = func(c Change) string { return i.Irreversible(pointer[T](c.Before), pointer[T](c.After)) }
+	}
+	if e, ok := p.(Expander[T]); ok {
+		k.expand = func(ctx context.Context, config *Config, node *Node) Diagnostics {
+			return e.Expand(ctx, config, node, node.Self.(T))
+		}
+	}
+	if l, ok := p.(Lister[T]); ok {
+		k.list = func(ctx context.Context) ([]Object, error) {
+			ts, err := l.List(ctx)
+			objects := make([]Object, len(ts))
+			for i, t := range ts {
+				objects[i] = t
+			}
+			return objects, err
+		}
+	}
+	return k
+}
+
+func readWith[T Object](p Provider[T]) func(context.Context, []Addr, []Object) ([]Object, error) {
+	if b, ok := p.(BatchReader[T]); ok {
+		return func(ctx context.Context, addrs []Addr, wants []Object) ([]Object, error) {
+			items := make([]Item[T], len(wants))
+			for i, w := range wants {
+				items[i] = Item[T]{addrs[i], w.(T)}
+			}
+			lives, err := b.ReadAll(ctx, items)
+			if err != nil {
+				return nil, err
+			}
+			objects := make([]Object, len(lives))
+			for i, l := range lives {
+				objects[i] = object(l)
+			}
+			return objects, nil
+		}
+	}
+	return func(ctx context.Context, _ []Addr, wants []Object) ([]Object, error) {
+		objects := make([]Object, len(wants))
+		var errs []error
+		for i, w := range wants {
+			live, err := p.Read(ctx, w.(T))
+			if err != nil {
+				errs = append(errs, err)
+				continue
+			}
+			objects[i] = object(live)
+		}
+		return objects, errors.Join(errs...)
+	}
+}
+
+func applyWith[T Object](p Provider[T]) func(context.Context, Site, []Change) error {
+	if b, ok := p.(BatchApplier[T]); ok {
+		return func(ctx context.Context, site Site, changes []Change) error {
+			return b.ApplyAll(ctx, site, typed[T](changes))
+		}
+	}
+	return func(ctx context.Context, _ Site, changes []Change) error {
+		for _, c := range changes {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			if err := p.Apply(ctx, pointer[T](c.Before), pointer[T](c.After)); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+}
+
+func typed[T Object](changes []Change) []ChangeOf[T] {
+	ts := make([]ChangeOf[T], len(changes))
+	for i, c := range changes {
+		ts[i] = ChangeOf[T]{c.Addr, pointer[T](c.Before), pointer[T](c.After)}
+	}
+	return ts
+}
+
+func pointer[T Object](o Object) *T {
+	if o == nil {
+		return nil
+	}
+	t := o.(T)
+	return &t
+}
+
+func object[T Object](t *T) Object {
+	if t == nil {
+		return nil
+	}
+	return *t
+}
+
+// Kinds are all there are, in the order somebody listed them.
+type Kinds []*Kind
+
+// CommonProvider is the provider whose kinds every stage and plugin node may have besides its own.
+const CommonProvider = "registry"
+
+// For finds the kind of an object by its address; nil when there is none.
+func (ks Kinds) For(a Addr) *Kind {
+	own := ProviderOf(a.Node)
+	for _, k := range ks {
+		if k.Name == a.Kind && k.Provider == own {
+			return k
+		}
+	}
+	for _, k := range ks {
+		if k.Name == a.Kind && k.Provider == CommonProvider {
+			return k
+		}
+	}
+	return nil
+}
+
+// Of lists the kinds of a provider.
+func (ks Kinds) Of(provider string) Kinds {
+	var of Kinds
+	for _, k := range ks {
+		if k.Provider == provider {
+			of = append(of, k)
+		}
+	}
+	return of
+}
+
+// ForNode finds the kind whose value is the node block's own attributes: the one called like the node's type.
+func (ks Kinds) ForNode(nodeType string) *Kind {
+	for _, k := range ks {
+		if k.Name == nodeType {
+			return k
+		}
+	}
+	return nil
+}
+
+// ProviderOf is the provider whose kinds a node's objects are: stage for stages, net for networks, and for plugins the
+// one of the plugin's name.
+func ProviderOf(n NodeAddr) string {
+	switch n.Type {
+	case StageNode:
+		return "stage"
+	case NetworkNode:
+		return "net"
+	}
+	return n.Name
+}

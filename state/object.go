@@ -1,0 +1,105 @@
+package state
+
+import "reflect"
+
+// An Object is the attributes of one thing on the host: a plain struct value with hcl and json tags. Its json form is
+// what the ledger, the journal and snapshots keep; a field tagged json:"-" is an instruction, not state.
+type Object interface {
+	// Key says which thing this describes, such as a path or a unit's name.
+	Key() string
+}
+
+// A Thing is an object that two nodes could declare under different addresses, such as a target path.
+type Thing interface {
+	// Thing names what the object stands for on the host, such as "path /etc/motd"; equal names are the same thing.
+	Thing() string
+}
+
+// A Comparer compares itself with another object of its kind faster than reflection does, leaving out what is not state.
+type Comparer interface {
+	Same(other Object) bool
+}
+
+// Same says whether two objects of one kind are equal; nil is equal to nil only.
+func Same(a, b Object) bool {
+	if a == nil || b == nil {
+		return a == nil && b == nil
+	}
+	if c, ok := a.(Comparer); ok {
+		return c.Same(b)
+	}
+	return reflect.DeepEqual(a, b)
+}
+
+// An Action is what a change does. Its value is what it prints.
+type Action string
+
+// The actions. Adopt and Forget change what opdbus owns and leave the host as it is.
+const (
+	None    Action = ""
+	Create  Action = "+"
+	Update  Action = "~"
+	Delete  Action = "-"
+	Replace Action = "-/+"
+	Adopt   Action = "="
+	Forget  Action = "."
+)
+
+// A Cause says why there is a change.
+type Cause string
+
+// The causes: the configuration wants something else than what was made; the host is no longer what was made; something
+// that the object follows changed; this version of opdbus makes the same configuration into something else.
+const (
+	CauseConfig  Cause = "config"
+	CauseDrift   Cause = "drift"
+	CauseTrigger Cause = "trigger"
+	CauseUpgrade Cause = "upgrade"
+)
+
+// A Change takes one thing from one state to another. Nil means absent.
+type Change struct {
+	Addr          Addr
+	Before, After Object
+	// Made is what the ledger says opdbus last made it be; nil when it owns nothing there. MadeAt is the address
+	// that owns it there, when that is another one (moved).
+	Made   Object
+	MadeAt Addr
+	Cause  Cause
+	// Forget gives up ownership and leaves the thing as it is.
+	Forget bool
+	// Replace asks for a deletion and a creation in place of an update.
+	Replace bool
+	// Sensitive names the attributes that are printed as fingerprints only.
+	Sensitive []string
+	// Note is for the reader of the plan: what else is to be known, such as where a conflicting file is kept.
+	Note   string
+	Source Range
+}
+
+// Action is what the change does.
+func (c Change) Action() Action {
+	switch {
+	case c.Forget:
+		return Forget
+	case c.Before == nil && c.After == nil:
+		return None
+	case c.Before == nil:
+		return Create
+	case c.After == nil:
+		return Delete
+	case c.Replace:
+		return Replace
+	case !Same(c.Before, c.After):
+		return Update
+	case c.Made == nil:
+		return Adopt
+	}
+	return None
+}
+
+// Inverse is the change turned round: what takes it back.
+func (c Change) Inverse() Change {
+	c.Before, c.After = c.After, c.Before
+	return c
+}

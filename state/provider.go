@@ -1,0 +1,131 @@
+package state
+
+import "context"
+
+// A Provider looks after one kind of thing. T is a struct. What a provider can do beyond the two methods it says by
+// having the optional interfaces of this file; it never gets a third method.
+type Provider[T Object] interface {
+	// Read returns the live state of the thing that want describes, nil if there is none. Attributes that want
+	// leaves unset are left unset. It changes nothing. "Not there" is nil; "cannot tell" is an error.
+	Read(ctx context.Context, want T) (live *T, err error)
+	// Apply takes the thing from before to after, nil being absent; applying what is already so is no error.
+	Apply(ctx context.Context, before, after *T) error
+}
+
+// An Item is one object with its address, for providers that work on many at once.
+type Item[T Object] struct {
+	Addr Addr
+	Want T
+}
+
+// A BatchReader reads all objects of a kind in one go. It returns one result an item, in order.
+type BatchReader[T Object] interface {
+	ReadAll(ctx context.Context, items []Item[T]) ([]*T, error)
+}
+
+// A ChangeOf is a Change of a known kind.
+type ChangeOf[T Object] struct {
+	Addr          Addr
+	Before, After *T
+}
+
+// A BatchApplier makes all of a node's changes of a kind in one go, at the node's site. After an error the host is
+// looked at to find out what has been done.
+type BatchApplier[T Object] interface {
+	ApplyAll(ctx context.Context, site Site, changes []ChangeOf[T]) error
+}
+
+// An Owner's things stand where somebody else's could stand.
+type Owner[T Object] interface {
+	// Owns says whether live is what opdbus made, as far as can be told; made is what the ledger has, nil for nothing.
+	// What is not owned is never overwritten or deleted.
+	Owns(made *T, live T) bool
+	// Claim says what want comes to where live stands and is not ours: the object to make, with how the other thing
+	// is kept, or an error that names the conflict and the remedy. Returning live itself takes it over as it is.
+	Claim(want, live T) (T, error)
+}
+
+// A Planned item is what a Planner may still amend.
+type Planned[T Object] struct {
+	Addr             Addr
+	Made, Live, Want *T // Want is nil where the object is to be deleted
+}
+
+// A Planner completes what is wanted by what only the host and the ledger can tell, over all objects of the kind: those
+// declared and those owned. It may replace an item's Want.
+type Planner[T Object] interface {
+	PlanAll(ctx context.Context, items []Planned[T]) error
+}
+
+// A Saver puts aside what a change would destroy and nothing else holds, into the node's subvolume, before the
+// snapshot is taken.
+type Saver[T Object] interface {
+	Save(ctx context.Context, site Site, changes []ChangeOf[T]) error
+}
+
+// A Syncer brings what was written for these objects to disk, with a number of calls that does not grow with them.
+type Syncer[T Object] interface {
+	Sync(ctx context.Context, site Site, changes []ChangeOf[T]) error
+}
+
+// A Disturber says what else a change does to the running host, such as "restarts nginx.service".
+type Disturber[T Object] interface {
+	Disturbs(before, after *T) []string
+}
+
+// An Irreversible change cannot be taken back; the reason is said in the plan. Empty: it can.
+type Irreversible[T Object] interface {
+	Irreversible(before, after *T) (reason string)
+}
+
+// An Expander replaces a node's declared objects by what they come to. It belongs to the kind that is called like the
+// node's type, whose value is the block's own attributes.
+type Expander[T Object] interface {
+	Expand(ctx context.Context, config *Config, node *Node, self T) Diagnostics
+}
+
+// A Lister tells what is there at all, for query and import.
+type Lister[T Object] interface {
+	List(ctx context.Context) ([]T, error)
+}
+
+// A Site is where a node's turn in a run takes place, as far as a provider may know it. Paths are the host's own, with
+// the root prefix.
+type Site struct {
+	Node NodeAddr
+	Run  int
+	// Dir is the node's subvolume, which exists; Beside is where a new version of it is built before the two are
+	// exchanged, and where the old one stands afterwards, until the engine removes it.
+	Dir, Beside string
+	// Earlier are trees that may hold content which a change goes back to: the node's snapshots, newest first.
+	Earlier []string
+}
+
+// Subvolumes makes, copies and exchanges the trees that nodes live in.
+type Subvolumes interface {
+	// Create makes an empty one.
+	Create(path string) error
+	// Snapshot makes dst a copy of the subvolume src.
+	Snapshot(src, dst string, readonly bool) error
+	// Delete removes one, and is no error where there is none.
+	Delete(path string) error
+	// Exchange swaps two in one step, so that neither path is ever missing.
+	Exchange(a, b string) error
+}
+
+// A Host says where things are on the host that is looked after.
+type Host struct {
+	// Root prefixes every path; empty for the host itself. With a root, no live service is spoken to.
+	Root string
+	// Store and Registry are as seen from inside the root.
+	Store, Registry string
+	Subvolumes      Subvolumes
+}
+
+// Path is where p, as seen from inside the root, is for this process.
+func (h Host) Path(p string) string {
+	if h.Root == "" || h.Root == "/" {
+		return p
+	}
+	return h.Root + p
+}
