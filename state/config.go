@@ -99,6 +99,8 @@ type Skipped struct {
 	Addr   NodeAddr
 	Reason string
 	Source Range
+	// PreventDestroy is the node's lifecycle setting: leaving it out does not lift the protection.
+	PreventDestroy bool
 }
 
 // An Output is an output block, evaluated. Value is JSON.

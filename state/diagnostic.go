@@ -45,6 +45,8 @@ type Diagnostic struct {
 	Summary  string // one line
 	Detail   string // what is wrong and what to do about it
 	Subject  Range  // zero when it has no place in the configuration
+	// Refusal says that nothing is wrong with the configuration, but a protection forbids what it asks for.
+	Refusal bool
 }
 
 // Diagnostics are all the mistakes found in one go.
@@ -62,12 +64,12 @@ func (ds Diagnostics) HasErrors() bool {
 
 // Errorf adds an error at a place.
 func (ds *Diagnostics) Errorf(at Range, summary, detail string, args ...any) {
-	*ds = append(*ds, Diagnostic{Error, summary, fmt.Sprintf(detail, args...), at})
+	*ds = append(*ds, Diagnostic{Severity: Error, Summary: summary, Detail: fmt.Sprintf(detail, args...), Subject: at})
 }
 
 // Warnf adds a warning at a place.
 func (ds *Diagnostics) Warnf(at Range, summary, detail string, args ...any) {
-	*ds = append(*ds, Diagnostic{Warning, summary, fmt.Sprintf(detail, args...), at})
+	*ds = append(*ds, Diagnostic{Severity: Warning, Summary: summary, Detail: fmt.Sprintf(detail, args...), Subject: at})
 }
 
 // Err is the diagnostics as an error, nil when none of them is one.

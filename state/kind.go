@@ -68,6 +68,9 @@ func (k *Kind) Owns(made, live Object) bool { return k.owns == nil || k.owns(mad
 // Claim says what want comes to where live stands and is not ours.
 func (k *Kind) Claim(want, live Object) (Object, error) { return k.claim(want, live) }
 
+// IsPlanner says whether the kind completes what is wanted.
+func (k *Kind) IsPlanner() bool { return k.plan != nil }
+
 // Plan completes what is wanted.
 func (k *Kind) Plan(ctx context.Context, items []PlannedObject) error {
 	if k.plan == nil {

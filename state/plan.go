@@ -8,6 +8,7 @@ type Plan struct {
 	Commit    string // of the Git repository the configuration is in; empty outside one
 	Dir       string
 	OnFailure string
+	Run       int // the last run that the ledger knew when the plan was made
 	Nodes     []*NodePlan
 	Unchanged int // nodes without changes
 	Skipped   []Skipped
