@@ -1,0 +1,59 @@
+# Everything one does with this repository. `./justw` gets just where it is missing and passes its arguments on.
+
+set shell := ["bash", "-euo", "pipefail", "-c"]
+
+version := `git describe --tags --always --dirty 2>/dev/null || echo unknown`
+staticcheck := "go tool -modfile=.ci/tools.mod staticcheck"
+
+# list the recipes
+default:
+    @'{{ just_executable() }}' --list --unsorted --justfile '{{ justfile() }}'
+
+# build bin/opdbus: one static file, so that it runs on any Linux of this architecture
+build: (need "build")
+    CGO_ENABLED=1 go build -trimpath -tags 'osusergo netgo' -ldflags '-s -w -extldflags=-static -X main.version={{ version }}' -o bin/opdbus .
+
+# everything: install what is missing, check, run all tests, see that the golden files are what the code writes
+test: (need "test") check
+    go test -race -timeout 20m ./...
+    ./.ci/golden --check
+
+# format, vet, lint; changes nothing
+check: (need "build")
+    @test -z "$(gofmt -s -l .)" || { echo "not formatted (just fmt mends it):"; gofmt -s -l .; exit 1; }
+    go vet ./...
+    {{ staticcheck }} ./...
+    go mod verify
+    go mod tidy -diff
+
+# format the code in place
+fmt:
+    gofmt -s -w .
+    go mod tidy
+
+# write the golden files anew, from what the code does now; look at the difference before committing it
+golden: (need "test")
+    ./.ci/golden
+
+# run the benchmarks, which print ratios to a plain loop doing the same
+bench pattern='.': (need "test")
+    go test -run '^$' -bench '{{ pattern }}' -timeout 60m ./bench/...
+
+# plan and apply examples/staging-guide into a scratch root with a real btrfs store, and clean up
+demo: (need "demo") build
+    ./examples/demo.sh
+
+# run every fuzz test, each for this long
+fuzz time='30s': (need "build")
+    #!/usr/bin/env bash
+    set -euo pipefail
+    grep -rlE '^func Fuzz' --include='*_test.go' . | xargs -rn1 dirname | sort -u | while read -r dir; do
+        sed -nE 's/^func (Fuzz[A-Za-z0-9_]*)\(.*/\1/p' "$dir"/*_test.go | while read -r name; do
+            echo "== $dir $name"
+            go test -run '^$' -fuzz "^$name\$" -fuzztime '{{ time }}' "$dir" </dev/null
+        done
+    done
+
+[private]
+need what:
+    @./.ci/need {{ what }}
