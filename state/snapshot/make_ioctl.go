@@ -1,0 +1,25 @@
+//go:build !cgo
+
+package snapshot
+
+import (
+	"golang.org/x/sys/unix"
+)
+
+func create(path string) error {
+	var args volArgs
+	return at(path, args.name[:], func(dir int) error { return ioctl(dir, subvolCreate, &args) })
+}
+
+func snapshot(src, dst string, readonly bool) error {
+	fd, err := openDir(src)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(fd)
+	args := volArgsV2{fd: int64(fd)}
+	if readonly {
+		args.flags = subvolReadonly
+	}
+	return at(dst, args.name[:], func(dir int) error { return ioctl(dir, snapCreateV2, &args) })
+}
