@@ -1,0 +1,243 @@
+// The architecture as tests: who may import whom, and the house rules that a parser can see.
+package main_test
+
+import (
+	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"path"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+const module = "github.com/opdbus/opdbus"
+
+// A layer says what a package may import besides the standard library. An asterisk stands for one path element, and a
+// module for all packages in it. docs/architecture.md draws the same.
+type layer struct {
+	pkg     string
+	inside  []string // packages of this module
+	modules []string
+}
+
+// layers are all there are; the first that matches a package counts.
+func layers() []layer {
+	const (
+		testify = "github.com/stretchr/testify"
+		hclog   = "github.com/hashicorp/go-hclog"
+		xsys    = "golang.org/x/sys"
+	)
+	return []layer{
+		{"graph", nil, nil},
+		{"state", nil, nil},
+		{"state/durable", nil, []string{"github.com/google/renameio/v2", xsys}},
+		{"state/desired", []string{"state", "graph"}, append(language(), "github.com/santhosh-tekuri/jsonschema/v6")},
+		{"state/ledger", []string{"state", "state/durable"}, []string{xsys}},
+		{"state/journal", []string{"state", "state/durable", "state/ledger"}, []string{xsys}},
+		{"state/snapshot", []string{"state", "state/durable"}, []string{"github.com/containerd/btrfs/v2", xsys}},
+		{"state/snapshot/snapshottest", []string{"state", "state/snapshot"}, []string{testify, xsys}},
+		{"state/store", []string{"state", "state/durable", "state/snapshot"}, []string{hclog, xsys, "github.com/coreos/go-systemd/v22"}},
+		{"providers", []string{"state", "providers/*"}, nil},
+		{"providers/internal/*", []string{"state", "providers/internal/*"}, []string{xsys, "github.com/pelletier/go-toml/v2"}},
+		{"providers/providertest", []string{"state", "state/snapshot", "state/snapshot/snapshottest"}, []string{testify, xsys}},
+		{"providers/*", []string{"state", "providers/internal/*"}, []string{xsys, "github.com/pelletier/go-toml/v2"}},
+		{"reconciler", []string{"graph", "state", "state/durable", "state/journal", "state/ledger", "state/snapshot", "state/store"}, []string{hclog, xsys}},
+		{"reconciler/render", []string{"graph", "state"}, []string{"github.com/aymanbagabas/go-udiff", "github.com/dustin/go-humanize", "github.com/emicklei/dot"}},
+		{"reconciler/cli", []string{"graph", "reconciler", "reconciler/render", "state", "state/*"}, []string{"github.com/spf13/cobra", "github.com/spf13/pflag", hclog, xsys, "golang.org/x/term"}},
+		{"bench", []string{"*", "*/*", "*/*/*"}, []string{xsys}},
+		{".", []string{"providers", "reconciler/cli"}, nil},
+	}
+}
+
+// language lists the modules of which only state/desired may know, in tests too.
+func language() []string {
+	return []string{
+		"github.com/agext/levenshtein", "github.com/apparentlymart/go-cidr", "github.com/bmatcuk/doublestar/v4",
+		"github.com/hashicorp/go-version", "github.com/hashicorp/hcl/v2", "github.com/zclconf/go-cty", "github.com/zclconf/go-cty-yaml",
+	}
+}
+
+// forTests lists what any test may use.
+func forTests() []string {
+	return []string{
+		"github.com/hashicorp/go-hclog", "github.com/hashicorp/terraform-json", "github.com/rogpeppe/go-internal",
+		"github.com/santhosh-tekuri/jsonschema/v6", "github.com/stretchr/testify", "go.uber.org/goleak", "golang.org/x/sys", "pgregory.net/rapid",
+	}
+}
+
+// excused lists what breaks a house rule and why it may.
+func excused() map[string]string {
+	return map[string]string{
+		"main.version": "the linker sets it",
+	}
+}
+
+func TestArchitecture(t *testing.T) {
+	files := sources(t)
+
+	t.Run("each package imports only what its layer may", func(t *testing.T) {
+		var wrong []string
+		for _, f := range files {
+			l, known := layerOf(f.pkg)
+			if !known {
+				wrong = append(wrong, f.path+": the package is in no layer: give it one in layers() and in docs/architecture.md")
+				continue
+			}
+			for _, spec := range f.ast.Imports {
+				imported, err := strconv.Unquote(spec.Path.Value)
+				require.NoError(t, err)
+				if !l.allows(imported, f.test) {
+					wrong = append(wrong, f.path+" may not import "+imported)
+				}
+			}
+		}
+		assert.Empty(t, wrong)
+	})
+
+	t.Run("files are short", func(t *testing.T) {
+		var long []string
+		for _, f := range files {
+			if f.lines > 400 && excused()[f.path] == "" {
+				long = append(long, fmt.Sprintf("%s has %d lines: split it, or give the reason in excused()", f.path, f.lines))
+			}
+		}
+		assert.Empty(t, long)
+	})
+
+	t.Run("packages say what they are for, in name and doc", func(t *testing.T) {
+		empty := []string{"base", "common", "helper", "helpers", "lib", "misc", "shared", "types", "util", "utils"}
+		documented := map[string]bool{}
+		for _, f := range files {
+			assert.NotContains(t, empty, path.Base(f.pkg))
+			if !f.test {
+				documented[f.pkg] = documented[f.pkg] || f.ast.Doc != nil
+			}
+		}
+		for pkg, ok := range documented {
+			assert.True(t, ok, "package %s has no doc", pkg)
+		}
+	})
+
+	t.Run("nothing happens at import, and no package has state", func(t *testing.T) {
+		var wrong []string
+		for _, f := range files {
+			for _, decl := range f.ast.Decls {
+				switch d := decl.(type) {
+				case *ast.FuncDecl:
+					if d.Name.Name == "init" && d.Recv == nil {
+						wrong = append(wrong, f.path+": has an init function")
+					}
+				case *ast.GenDecl:
+					for _, name := range variables(d) {
+						if !f.test && excused()[f.ast.Name.Name+"."+name] == "" {
+							wrong = append(wrong, f.path+": "+name+" is a package variable: make it a constant, a function or a field, or give the reason in excused()")
+						}
+					}
+				}
+			}
+		}
+		assert.Empty(t, wrong)
+	})
+}
+
+// A source is a Go file of the module.
+type source struct {
+	path, pkg string // relative to the module's root; the root package is "."
+	test      bool
+	lines     int
+	ast       *ast.File
+}
+
+func sources(t *testing.T) []source {
+	var files []source
+	fset := token.NewFileSet()
+	err := filepath.WalkDir(".", func(name string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if d.IsDir() && name != "." && (strings.HasPrefix(d.Name(), ".") || d.Name() == "testdata") {
+			return fs.SkipDir
+		}
+		if d.IsDir() || filepath.Ext(name) != ".go" {
+			return nil
+		}
+		file, err := parser.ParseFile(fset, name, nil, parser.ParseComments|parser.SkipObjectResolution)
+		if err != nil {
+			return err
+		}
+		files = append(files, source{
+			path: name, pkg: filepath.ToSlash(filepath.Dir(name)), test: strings.HasSuffix(name, "_test.go"),
+			lines: fset.File(file.Package).LineCount(), ast: file,
+		})
+		return nil
+	})
+	require.NoError(t, err)
+	require.NotEmpty(t, files)
+	return files
+}
+
+func layerOf(pkg string) (layer, bool) {
+	for _, l := range layers() {
+		if ok, _ := path.Match(l.pkg, pkg); ok {
+			return l, true
+		}
+	}
+	return layer{}, false
+}
+
+// allows says whether a package of this layer, or a test of it, may import something.
+func (l layer) allows(imported string, test bool) bool {
+	if inside, ok := strings.CutPrefix(imported, module+"/"); ok {
+		return test || slices.ContainsFunc(l.inside, func(pattern string) bool {
+			ok, _ := path.Match(pattern, inside)
+			return ok
+		})
+	}
+	if host, _, _ := strings.Cut(imported, "/"); !strings.Contains(host, ".") {
+		return true // the standard library
+	}
+	within := func(m string) bool { return imported == m || strings.HasPrefix(imported, m+"/") }
+	return slices.ContainsFunc(l.modules, within) || test && slices.ContainsFunc(forTests(), within)
+}
+
+// variables names the package variables in a declaration, but for those that nobody would change: errors, compiled
+// patterns, embedded files, and checks that a type has an interface.
+func variables(d *ast.GenDecl) (names []string) {
+	if d.Tok != token.VAR || embeds(d) {
+		return nil
+	}
+	for _, spec := range d.Specs {
+		v := spec.(*ast.ValueSpec)
+		for i, name := range v.Names {
+			if name.Name != "_" && (i >= len(v.Values) || !constant(v.Values[i])) {
+				names = append(names, name.Name)
+			}
+		}
+	}
+	return names
+}
+
+func constant(value ast.Expr) bool {
+	call, ok := value.(*ast.CallExpr)
+	if !ok {
+		return false
+	}
+	sel, ok := call.Fun.(*ast.SelectorExpr)
+	if !ok {
+		return false
+	}
+	from, ok := sel.X.(*ast.Ident)
+	return ok && slices.Contains([]string{"errors.New", "fmt.Errorf", "regexp.MustCompile"}, from.Name+"."+sel.Sel.Name)
+}
+
+func embeds(d *ast.GenDecl) bool {
+	return d.Doc != nil && slices.ContainsFunc(d.Doc.List, func(c *ast.Comment) bool { return strings.HasPrefix(c.Text, "//go:embed ") })
+}
