@@ -1,0 +1,5 @@
+plugin "login1" {
+  linger "op-dbus" {
+    enabled = true
+  }
+}

@@ -1,0 +1,6 @@
+plugin "systemd" {
+  unit "openvswitch-switch.service" {
+    enabled = true
+    active  = true
+  }
+}

@@ -1,0 +1,6 @@
+plugin "dnsresolver" {
+  resolver "global" {
+    servers = ["1.1.1.1"]
+    search  = ["lan.example"]
+  }
+}

@@ -1,0 +1,5 @@
+plugin "packagekit" {
+  package "openvswitch-switch" {
+    ensure = "installed"
+  }
+}

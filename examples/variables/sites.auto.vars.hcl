@@ -1,0 +1,5 @@
+# Read without being named, since it is called *.auto.vars.hcl.
+sites = {
+  blog = "blog.example"
+  wiki = "wiki.example"
+}
