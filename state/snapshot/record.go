@@ -1,0 +1,143 @@
+package snapshot
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/opdbus/opdbus/state"
+)
+
+// Where a record is within a node's subvolume and within its snapshots.
+const (
+	RecordDir  = ".opdbus"
+	recordFile = "snapshot.json"
+)
+
+// RecordPath is where the record of the subvolume at dir is.
+func RecordPath(dir string) string { return filepath.Join(dir, RecordDir, recordFile) }
+
+// recordVersion is that of the records written; others are refused.
+const recordVersion = 1
+
+// A Head says which snapshot this is. Run and step give its place among the others; its time does not.
+type Head struct {
+	Version int            `json:"version"` // set by who writes it
+	Run     int            `json:"run"`
+	Step    int            `json:"step"`
+	Node    state.NodeAddr `json:"node"`
+	Phase   Phase          `json:"phase"`
+	Plan    string         `json:"plan"` // the plan's digest
+	Created time.Time      `json:"created"`
+	// Existed says whether the node's subvolume was there before the run.
+	Existed bool `json:"existed"`
+}
+
+// A Record is what a snapshot says of itself: of which step of which run it is, and what the objects were that the node
+// owned or was about to change.
+type Record struct {
+	Head
+	Objects []Object
+}
+
+// An Object is the live value of one object in its JSON form, nil when it was absent.
+type Object struct {
+	Addr state.Addr      `json:"addr"`
+	Live json.RawMessage `json:"live"`
+}
+
+func (h Head) check() error {
+	switch {
+	case h.Version != recordVersion:
+		return fmt.Errorf("it is of version %d, and only %d is known here", h.Version, recordVersion)
+	case h.Run < 0 || h.Step < 0:
+		return fmt.Errorf("run %d and step %d are not both numbers from 0", h.Run, h.Step)
+	case h.Node == state.NodeAddr{}:
+		return errors.New("it names no node")
+	case h.Phase.order() < 0:
+		return fmt.Errorf("phase %q is unknown", h.Phase)
+	case h.Created.IsZero():
+		return errors.New("it has no creation time")
+	}
+	return nil
+}
+
+// encode writes the head first and the objects last, a line each, so that the head can be read without them. Live values
+// are taken to be JSON and go in as they are.
+func (r Record) encode() ([]byte, error) {
+	r.Version = recordVersion
+	r.Created = r.Created.UTC()
+	if err := r.check(); err != nil {
+		return nil, err
+	}
+	head, err := json.Marshal(r.Head)
+	if err != nil {
+		return nil, err
+	}
+	size := len(head)
+	for _, o := range r.Objects {
+		size += len(o.Live) + len(o.Addr.Key) + 100
+	}
+	b := append(make([]byte, 0, size), head[:len(head)-1]...)
+	b = append(b, `,"objects":[`...)
+	for i, o := range r.Objects {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = append(b, "\n{\"addr\":"...)
+		addr, err := json.Marshal(o.Addr.String())
+		if err != nil {
+			return nil, err
+		}
+		b = append(b, addr...)
+		b = append(b, `,"live":`...)
+		if o.Live == nil {
+			b = append(b, "null"...)
+		}
+		b = append(b, o.Live...)
+		b = append(b, '}')
+	}
+	return append(b, "\n]}\n"...), nil
+}
+
+// write puts the record into the subvolume at dir in place of the one there. It does not sync: the snapshot does.
+func (r Record) write(dir string) error {
+	data, err := r.encode()
+	if err != nil {
+		return err
+	}
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return err
+	}
+	defer root.Close()
+	if err := root.Mkdir(RecordDir, 0o700); err != nil && !errors.Is(err, os.ErrExist) {
+		return err
+	}
+	if info, err := root.Lstat(RecordDir); err != nil || !info.IsDir() {
+		return errors.Join(err, fmt.Errorf("%s is not a directory; move it away", filepath.Join(dir, RecordDir)))
+	}
+	if err := root.Chmod(RecordDir, 0o700); err != nil {
+		return err
+	}
+	name := filepath.Join(RecordDir, recordFile)
+	temp := name + ".new"
+	if err := root.Remove(temp); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	f, err := root.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(data)
+	if err = errors.Join(err, f.Close()); err == nil {
+		err = root.Rename(temp, name)
+	}
+	if err != nil {
+		return errors.Join(err, root.Remove(temp))
+	}
+	return nil
+}
