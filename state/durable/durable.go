@@ -16,10 +16,23 @@ import (
 // before. When it returns nil, that is on disk.
 func WriteFile(path string, data []byte, perm fs.FileMode) error {
 	dir := filepath.Dir(path)
-	if err := renameio.WriteFile(path, data, perm, renameio.WithTempDir(dir), renameio.WithStaticPermissions(perm)); err != nil {
+	if err := replace(path, dir, data, perm); err != nil {
 		return fmt.Errorf("cannot write %s: %w", path, err)
 	}
 	return SyncDir(dir) // renameio leaves this out, and a power cut may undo the rename without it
+}
+
+// replace is renameio.WriteFile, which would keep the mode of the file there before.
+func replace(path, dir string, data []byte, perm fs.FileMode) error {
+	f, err := renameio.NewPendingFile(path, renameio.WithTempDir(dir), renameio.WithStaticPermissions(perm))
+	if err != nil {
+		return err
+	}
+	defer f.Cleanup() // does nothing once the file has been replaced
+	if _, err := f.Write(data); err != nil {
+		return err
+	}
+	return f.CloseAtomicallyReplace()
 }
 
 // SyncDir brings to disk what was made, renamed and removed in the directory dir.
