@@ -51,7 +51,7 @@ func layers() []layer {
 		{"providers/*", []string{"state", "providers/internal/*"}, []string{xsys, "github.com/pelletier/go-toml/v2"}},
 		{"reconciler", []string{"graph", "state", "state/durable", "state/journal", "state/ledger", "state/snapshot", "state/store"}, []string{hclog, xsys}},
 		{"reconciler/render", []string{"graph", "state"}, []string{"github.com/aymanbagabas/go-udiff", "github.com/dustin/go-humanize", "github.com/emicklei/dot"}},
-		{"reconciler/cli", []string{"graph", "reconciler", "reconciler/render", "state", "state/*"}, []string{"github.com/spf13/cobra", "github.com/spf13/pflag", hclog, xsys, "golang.org/x/term"}},
+		{"reconciler/cli", []string{"graph", "reconciler", "reconciler/render", "state", "state/*"}, []string{"github.com/mattn/go-shellwords", "github.com/spf13/cobra", "github.com/spf13/pflag", hclog, xsys, "golang.org/x/term"}},
 		{"bench", []string{"*", "*/*", "*/*/*"}, []string{xsys}},
 		{".", []string{"providers", "reconciler/cli"}, nil},
 	}
