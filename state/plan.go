@@ -22,7 +22,8 @@ type Plan struct {
 // A NodePlan is one node's part of a plan.
 type NodePlan struct {
 	Addr      NodeAddr
-	DependsOn []NodeAddr // in the plan or not
+	DependsOn []NodeAddr // as declared: in the plan or not
+	After     []NodeAddr // the nodes of the plan that are changed before this one
 	Changes   []Change   // in the order in which they are made
 	// Delete says that nothing of the node is left afterwards, its subvolume included.
 	Delete bool
@@ -38,3 +39,12 @@ type NodePlan struct {
 
 // Empty says whether the plan changes nothing, not even what is owned.
 func (p *Plan) Empty() bool { return len(p.Nodes) == 0 }
+
+// Snapshots are the phases of the node's turn in which a snapshot is taken of it. Of a node that goes there is nothing to
+// take one of afterwards.
+func (n *NodePlan) Snapshots() []string {
+	if n.Delete {
+		return []string{"pre"}
+	}
+	return []string{"pre", "post"}
+}
