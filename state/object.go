@@ -92,7 +92,7 @@ func (c Change) Action() Action {
 		return Replace
 	case !Same(c.Before, c.After):
 		return Update
-	case c.Made == nil:
+	case c.Made == nil || c.MadeAt != (Addr{}):
 		return Adopt
 	}
 	return None

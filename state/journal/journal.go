@@ -1,0 +1,198 @@
+// Package journal keeps what a run is doing: one file a run, one JSON record a line, appended and brought to disk
+// before the host is touched. Whatever cuts a run off, its journal says what has to be looked at. It may import state
+// and the standard library.
+package journal
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/opdbus/opdbus/state"
+	"github.com/opdbus/opdbus/state/ledger"
+)
+
+// A Record is one line. Exactly one of its members is set.
+type Record struct {
+	Run    *Run    `json:"run,omitempty"`    // the run begins
+	Begun  *Begun  `json:"begun,omitempty"`  // a node's step begins; nothing of it has been done yet
+	Done   *Done   `json:"done,omitempty"`   // a node's step is complete, the ledger included
+	Undone *Undone `json:"undone,omitempty"` // a node's step has been taken back
+	End    *End    `json:"end,omitempty"`    // nothing is left to be done
+}
+
+// A Run is what begins.
+type Run struct {
+	Run       int       `json:"run"`
+	Command   string    `json:"command"`
+	Opdbus    string    `json:"opdbus"`
+	Host      string    `json:"host"`
+	Config    string    `json:"config"`
+	Commit    string    `json:"commit,omitempty"`
+	Digest    string    `json:"digest"` // of the plan
+	OnFailure string    `json:"on_failure"`
+	Started   time.Time `json:"started"`
+	Steps     int       `json:"steps"` // planned
+	// Before is the ledger's head as it was: a run that is taken back puts it back.
+	Before ledger.Head `json:"before"`
+}
+
+// Begun says everything about a step that taking it back needs.
+type Begun struct {
+	Step      int              `json:"step"`
+	Node      state.NodeAddr   `json:"node"`
+	DependsOn []state.NodeAddr `json:"depends_on,omitempty"` // as the ledger had them
+	NodeRun   int              `json:"node_run,omitempty"`   // the run that had last changed the node
+	Existed   bool             `json:"existed"`              // the node's subvolume was there
+	Delete    bool             `json:"delete,omitempty"`     // the node goes
+	Pre       string           `json:"pre"`                  // the snapshot that is taken before the changes
+	Changes   []Change         `json:"changes"`
+}
+
+// A Change is a state.Change with its objects as JSON.
+type Change struct {
+	Object string          `json:"object"` // its address within the node
+	Before json.RawMessage `json:"before,omitempty"`
+	After  json.RawMessage `json:"after,omitempty"`
+	// Made is the ledger's entry before the change and At its place there; nil when there was none.
+	Made json.RawMessage `json:"made,omitempty"`
+	At   int             `json:"at,omitempty"`
+	// Origin is where the entry stood when that was under another address.
+	Origin *Origin `json:"origin,omitempty"`
+	Forget bool    `json:"forget,omitempty"`
+}
+
+// An Origin is the address that owned an object before another took it over, and what the ledger had of its node.
+type Origin struct {
+	Addr      state.Addr       `json:"addr"`
+	DependsOn []state.NodeAddr `json:"depends_on,omitempty"`
+	NodeRun   int              `json:"node_run,omitempty"`
+}
+
+// Done says that a step is complete.
+type Done struct {
+	Step int    `json:"step"`
+	Post string `json:"post"` // the snapshot taken after the changes
+}
+
+// Undone says that a step has been taken back.
+type Undone struct {
+	Step int `json:"step"`
+}
+
+// End says how a run ended: applied, taken back, kept (failed with on_failure = "stop"), or broken (a person is needed).
+type End struct {
+	Outcome string    `json:"outcome"`
+	Error   string    `json:"error,omitempty"`
+	Ended   time.Time `json:"ended"`
+}
+
+// The outcomes of a run.
+const (
+	Applied   = "applied"
+	TakenBack = "taken back"
+	Kept      = "kept"
+	Broken    = "broken"
+)
+
+// A Journal is an open run's records. Its methods may be called concurrently.
+type Journal struct {
+	mu   sync.Mutex
+	file *os.File
+}
+
+// Create begins the journal of a run in dir.
+func Create(dir string, run Run) (*Journal, error) {
+	f, err := os.OpenFile(Path(dir, run.Run), os.O_CREATE|os.O_EXCL|os.O_WRONLY|os.O_APPEND, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("cannot begin the journal of run %d: %w", run.Run, err)
+	}
+	j := &Journal{file: f}
+	if err := j.Append(Record{Run: &run}); err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return j, syncDir(dir)
+}
+
+// Continue opens the journal of a run that was cut off, to take it back. A torn last line is cut away, so that what is
+// appended stands on a line of its own.
+func Continue(dir string, run int) (*Journal, error) {
+	path := Path(dir, run)
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("cannot read the journal of run %d: %w", run, err)
+	}
+	if whole := int64(bytes.LastIndexByte(data, '\n') + 1); whole < int64(len(data)) {
+		if err := os.Truncate(path, whole); err != nil {
+			return nil, fmt.Errorf("cannot mend the journal of run %d: %w", run, err)
+		}
+	}
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_APPEND, 0)
+	if err != nil {
+		return nil, fmt.Errorf("cannot continue the journal of run %d: %w", run, err)
+	}
+	return &Journal{file: f}, nil
+}
+
+// Append writes a record and brings it to disk.
+func (j *Journal) Append(r Record) error {
+	line, err := json.Marshal(r)
+	if err != nil {
+		return fmt.Errorf("cannot encode a journal record: %w", err)
+	}
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if _, err := j.file.Write(append(line, '\n')); err != nil {
+		return fmt.Errorf("cannot write the journal: %w", err)
+	}
+	if err := j.file.Sync(); err != nil {
+		return fmt.Errorf("cannot bring the journal to disk: %w", err)
+	}
+	return nil
+}
+
+// Close closes the file; the records are on disk already.
+func (j *Journal) Close() error { return j.file.Close() }
+
+// Path is the file of a run's journal.
+func Path(dir string, run int) string { return filepath.Join(dir, strconv.Itoa(run)+".jsonl") }
+
+// Runs lists the runs that have a journal, ascending.
+func Runs(dir string) ([]int, error) {
+	entries, err := os.ReadDir(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("cannot list the journals: %w", err)
+	}
+	var runs []int
+	for _, e := range entries {
+		name, ok := strings.CutSuffix(e.Name(), ".jsonl")
+		if n, err := strconv.Atoi(name); ok && err == nil && n > 0 {
+			runs = append(runs, n)
+		}
+	}
+	slices.Sort(runs)
+	return runs, nil
+}
+
+func syncDir(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return fmt.Errorf("cannot open %s: %w", dir, err)
+	}
+	if err := errors.Join(d.Sync(), d.Close()); err != nil {
+		return fmt.Errorf("cannot bring %s to disk: %w", dir, err)
+	}
+	return nil
+}

@@ -1,0 +1,93 @@
+package journal
+
+import (
+	"os"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/opdbus/opdbus/state"
+)
+
+var core = state.NodeAddr{Type: state.StageNode, Name: "core"}
+
+func write(t *testing.T, dir string) Begun {
+	t.Helper()
+	j, err := Create(dir, Run{Run: 3, Command: "opdbus apply", Steps: 1, Started: time.Unix(0, 0).UTC()})
+	require.NoError(t, err)
+	b := Begun{Step: 1, Node: core, Pre: "pre-core", Changes: []Change{{Object: `file["a"]`, After: []byte(`{"path":"a"}`)}}}
+	require.NoError(t, j.Append(Record{Begun: &b}))
+	require.NoError(t, j.Append(Record{Done: &Done{Step: 1, Post: "post-core"}}))
+	require.NoError(t, j.Append(Record{End: &End{Outcome: Applied}}))
+	require.NoError(t, j.Close())
+	return b
+}
+
+func TestJournal(t *testing.T) {
+	t.Run("tells what was written", func(t *testing.T) {
+		dir := t.TempDir()
+		b := write(t, dir)
+		s, err := Read(dir, 3)
+		require.NoError(t, err)
+		assert.Equal(t, []Begun{b}, s.Steps)
+		assert.Equal(t, map[int]Done{1: {Step: 1, Post: "post-core"}}, s.Done)
+		assert.Equal(t, Applied, s.End.Outcome)
+		runs, err := Runs(dir)
+		require.NoError(t, err)
+		assert.Equal(t, []int{3}, runs)
+	})
+	t.Run("cut at any byte it tells a beginning of that, or nothing", func(t *testing.T) {
+		dir := t.TempDir()
+		write(t, dir)
+		whole, err := os.ReadFile(Path(dir, 3))
+		require.NoError(t, err)
+		for n := range whole {
+			s, err := Decode(whole[:n])
+			require.NoError(t, err, "cut at %d", n)
+			if s == nil {
+				continue
+			}
+			assert.Equal(t, 3, s.Run.Run)
+			assert.Nil(t, s.End, "cut at %d", n)
+		}
+	})
+	t.Run("is continued behind its last whole line", func(t *testing.T) {
+		dir := t.TempDir()
+		write(t, dir)
+		whole, err := os.ReadFile(Path(dir, 3))
+		require.NoError(t, err)
+		require.NoError(t, os.WriteFile(Path(dir, 3), whole[:len(whole)-5], 0o600))
+		j, err := Continue(dir, 3)
+		require.NoError(t, err)
+		require.NoError(t, j.Append(Record{Undone: &Undone{Step: 1}}))
+		require.NoError(t, j.Close())
+		s, err := Read(dir, 3)
+		require.NoError(t, err)
+		assert.True(t, s.Undone[1])
+		assert.Nil(t, s.End)
+	})
+	t.Run("a number is used once", func(t *testing.T) {
+		dir := t.TempDir()
+		write(t, dir)
+		_, err := Create(dir, Run{Run: 3})
+		assert.ErrorIs(t, err, os.ErrExist)
+	})
+	t.Run("a damaged line is named", func(t *testing.T) {
+		_, err := Decode([]byte(`{"run":{"run":1}}` + "\n" + `{"done":{"step":4}}` + "\n"))
+		assert.ErrorContains(t, err, "line 2 is damaged")
+	})
+}
+
+func FuzzDecode(f *testing.F) {
+	f.Add([]byte(`{"run":{"run":1}}` + "\n" + `{"begun":{"step":1,"node":"stage.a","pre":"p","changes":[]}}` + "\n" + `{"end":{"outcome":"applied"}}`))
+	f.Add([]byte("{}\n"))
+	f.Add([]byte("null\n"))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		s, err := Decode(data)
+		if err == nil && s != nil {
+			assert.NotZero(t, s.Run.Run)
+		}
+	})
+}

@@ -1,0 +1,294 @@
+// Package ledger keeps what opdbus owns and what it last made it be, and the lock that lets one run at a time change
+// that. It may import state, the durable writer and the standard library.
+package ledger
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"os"
+	"slices"
+	"sync"
+
+	"github.com/opdbus/opdbus/state"
+	"github.com/opdbus/opdbus/state/durable"
+)
+
+// version of the file's format. A ledger of a later one is refused, since what it does not know it would drop.
+const version = 1
+
+// A Ledger is what is owned, by node. Its methods may be called concurrently.
+type Ledger struct {
+	Head
+	mu    sync.Mutex
+	nodes map[state.NodeAddr]*Node
+}
+
+// A Head is what the ledger's file says besides its nodes.
+type Head struct {
+	Version int    `json:"version"`
+	Opdbus  string `json:"opdbus,omitempty"` // the version of opdbus that wrote it
+	Host    string `json:"host,omitempty"`   // the machine id
+	Config  string `json:"config,omitempty"` // the digest of the configuration last applied
+	Run     int    `json:"run"`              // the last run that changed it
+}
+
+// A Node is what is owned for one node, in the order in which it was made.
+type Node struct {
+	DependsOn []state.NodeAddr `json:"depends_on,omitempty"`
+	Run       int              `json:"run"` // the last run that changed it
+	Objects   []Entry          `json:"objects"`
+
+	once  sync.Once
+	index map[string]int // Entry.Object to its place
+	raw   json.RawMessage
+}
+
+// An Entry is one owned object: its address within the node and what it was last made to be, as JSON.
+type Entry struct {
+	Object string          `json:"object"`
+	Made   json.RawMessage `json:"made"`
+}
+
+// New is a ledger that owns nothing.
+func New() *Ledger {
+	return &Ledger{Head: Head{Version: version}, nodes: map[state.NodeAddr]*Node{}}
+}
+
+// Load reads the ledger at path. One that is not there owns nothing.
+func Load(path string) (*Ledger, error) {
+	data, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return New(), nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("cannot read the ledger: %w", err)
+	}
+	l, err := Decode(data)
+	if err != nil {
+		return nil, fmt.Errorf("cannot read the ledger %s: %w", path, err)
+	}
+	return l, nil
+}
+
+// Decode reads a ledger from its file's bytes.
+func Decode(data []byte) (*Ledger, error) {
+	var file struct {
+		Head
+		Nodes map[string]json.RawMessage `json:"nodes"`
+	}
+	if err := json.Unmarshal(data, &file); err != nil {
+		return nil, err
+	}
+	if file.Version != version {
+		return nil, fmt.Errorf("its format is version %d, and this opdbus knows version %d only", file.Version, version)
+	}
+	l := New()
+	l.Head = file.Head
+	type result struct {
+		addr state.NodeAddr
+		node *Node
+		err  error
+	}
+	// Nodes are decoded side by side: a large ledger is read before every plan.
+	results := make(chan result)
+	for key, raw := range file.Nodes {
+		go func() {
+			res := result{node: &Node{raw: raw}}
+			if res.err = res.addr.UnmarshalText([]byte(key)); res.err == nil {
+				res.err = res.node.decode(raw)
+			}
+			results <- res
+		}()
+	}
+	var errs []error
+	for range file.Nodes {
+		res := <-results
+		if res.err != nil {
+			errs = append(errs, res.err)
+		}
+		l.nodes[res.addr] = res.node
+	}
+	return l, errors.Join(errs...)
+}
+
+func (n *Node) decode(raw json.RawMessage) error {
+	if err := json.Unmarshal(raw, n); err != nil {
+		return err
+	}
+	for _, e := range n.Objects {
+		if _, err := state.ParseLocal(state.NodeAddr{}, e.Object); err != nil {
+			return err
+		}
+		if len(e.Made) == 0 {
+			return fmt.Errorf("object %s has no value", e.Object)
+		}
+	}
+	return nil
+}
+
+// Addrs lists the nodes, ordered.
+func (l *Ledger) Addrs() []state.NodeAddr {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	addrs := make([]state.NodeAddr, 0, len(l.nodes))
+	for a := range l.nodes {
+		addrs = append(addrs, a)
+	}
+	slices.SortFunc(addrs, state.NodeAddr.Compare)
+	return addrs
+}
+
+// Node is what is owned for a node; nil for nothing. It must not be changed.
+func (l *Ledger) Node(addr state.NodeAddr) *Node {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.nodes[addr]
+}
+
+// Made is what an object was last made to be; nil when it is not owned.
+func (n *Node) Made(local string) json.RawMessage {
+	made, _ := n.Place(local)
+	return made
+}
+
+// Place is Made and where among the node's objects the entry stands.
+func (n *Node) Place(local string) (made json.RawMessage, at int) {
+	if n == nil {
+		return nil, 0
+	}
+	n.once.Do(func() {
+		n.index = make(map[string]int, len(n.Objects))
+		for i, e := range n.Objects {
+			n.index[e.Object] = i
+		}
+	})
+	if i, ok := n.index[local]; ok {
+		return n.Objects[i].Made, i
+	}
+	return nil, 0
+}
+
+// Stamp says who wrote the ledger for which configuration, in which run.
+func (l *Ledger) Stamp(opdbus, host, config string, run int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.Opdbus, l.Host, l.Config, l.Run = opdbus, host, config, run
+}
+
+// Set replaces what is owned for a node; nil, or a node without objects, owns nothing.
+func (l *Ledger) Set(addr state.NodeAddr, n *Node) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if n == nil || len(n.Objects) == 0 {
+		delete(l.nodes, addr)
+		return
+	}
+	l.nodes[addr] = n
+}
+
+// Restore takes the objects called gone out of a node and puts entries back to the places where they stood.
+func (l *Ledger) Restore(addr state.NodeAddr, dependsOn []state.NodeAddr, run int, gone map[string]bool, entries map[int]Entry) {
+	var kept []Entry
+	if n := l.Node(addr); n != nil {
+		for _, e := range n.Objects {
+			if !gone[e.Object] {
+				kept = append(kept, e)
+			}
+		}
+	}
+	all := make([]Entry, 0, len(kept)+len(entries))
+	for len(kept) > 0 || len(entries) > 0 {
+		e, ok := entries[len(all)]
+		switch {
+		case ok:
+			delete(entries, len(all))
+		case len(kept) > 0:
+			e, kept = kept[0], kept[1:]
+		default: // a place behind the end: what stood before it is still with another step that is taken back later
+			at := slices.Min(slices.Collect(maps.Keys(entries)))
+			e = entries[at]
+			delete(entries, at)
+		}
+		all = append(all, e)
+	}
+	l.Set(addr, &Node{DependsOn: dependsOn, Run: run, Objects: all})
+}
+
+// Drop gives up one object of a node.
+func (l *Ledger) Drop(a state.Addr) {
+	n := l.Node(a.Node)
+	if n.Made(a.Local()) == nil {
+		return
+	}
+	left := slices.Clone(n.Objects)
+	left = slices.DeleteFunc(left, func(e Entry) bool { return e.Object == a.Local() })
+	l.Set(a.Node, &Node{DependsOn: n.DependsOn, Run: n.Run, Objects: left})
+}
+
+// Encode is the ledger's file: readable JSON with one object a line.
+func (l *Ledger) Encode() ([]byte, error) {
+	addrs := l.Addrs()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	b, err := json.Marshal(l.Head)
+	if err != nil {
+		return nil, err
+	}
+	b = append(b[:len(b)-1], `,"nodes":{`...)
+	for i, a := range addrs {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = append(b, '\n')
+		key, err := json.Marshal(a.String())
+		if err != nil {
+			return nil, err
+		}
+		n := l.nodes[a]
+		if n.raw == nil {
+			if n.raw, err = n.encode(); err != nil {
+				return nil, err
+			}
+		}
+		b = append(append(append(b, key...), ':'), n.raw...)
+	}
+	return append(b, "}}\n"...), nil
+}
+
+func (n *Node) encode() (json.RawMessage, error) {
+	b, err := json.Marshal(struct {
+		DependsOn []state.NodeAddr `json:"depends_on,omitempty"`
+		Run       int              `json:"run"`
+	}{n.DependsOn, n.Run})
+	if err != nil {
+		return nil, err
+	}
+	b = append(b[:len(b)-1], `,"objects":[`...)
+	for i, e := range n.Objects {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		name, err := json.Marshal(e.Object)
+		if err != nil {
+			return nil, err
+		}
+		b = append(append(append(b, "\n{\"object\":"...), name...), `,"made":`...)
+		b = append(append(b, e.Made...), '}')
+	}
+	return append(b, "]}"...), nil
+}
+
+// Save replaces the file at path, so that it is the old one or the new one whatever happens.
+func (l *Ledger) Save(path string) error {
+	data, err := l.Encode()
+	if err != nil {
+		return fmt.Errorf("cannot encode the ledger: %w", err)
+	}
+	if err := durable.WriteFile(path, data, 0o600); err != nil {
+		return fmt.Errorf("cannot write the ledger: %w", err)
+	}
+	return nil
+}
