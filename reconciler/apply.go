@@ -1,0 +1,205 @@
+package reconciler
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/opdbus/opdbus/graph"
+	"github.com/opdbus/opdbus/state"
+	"github.com/opdbus/opdbus/state/journal"
+	"github.com/opdbus/opdbus/state/ledger"
+)
+
+// The policies for a run that fails: take back the run, take back the failed node, or take back nothing.
+const (
+	OnFailureRollback = "rollback"
+	OnFailureNode     = "node"
+	OnFailureStop     = "stop"
+)
+
+// ApplyOptions say how a plan is applied.
+type ApplyOptions struct {
+	Parallelism int    // nodes at once; 0: 4
+	OnFailure   string // overrides the plan's
+	Command     string // what the user called, for the journal
+}
+
+const defaultParallelism = 4
+
+// A run is one execution of a plan.
+type run struct {
+	*Reconciler
+	number    int
+	onFailure string
+	plan      *state.Plan
+	ledger    *ledger.Ledger
+	journal   *journal.Journal
+	started   time.Time
+	planned   string      // the plan's digest
+	before    ledger.Head // the ledger's, to be put back when the whole run is taken back
+
+	mu     sync.Mutex
+	steps  []journal.Begun // in the order in which they began
+	done   map[int]bool
+	beside []string // what an exchange left for the end of the run
+}
+
+// Apply makes a plan so. Its caller holds the lock and has recovered what was cut off. The number of the run is returned
+// even when it fails; 0 when nothing was begun.
+func (r *Reconciler) Apply(ctx context.Context, plan *state.Plan, o ApplyOptions) (int, error) {
+	owned, err := ledger.Load(r.Store.Ledger())
+	if err != nil {
+		return 0, err
+	}
+	if err := r.fresh(ctx, plan, owned); err != nil {
+		return 0, err
+	}
+	if plan.Empty() {
+		return 0, nil
+	}
+	if err := r.spacious(plan); err != nil {
+		return 0, err
+	}
+	run, err := r.begin(plan, owned, o)
+	if err != nil {
+		return 0, err
+	}
+	g := graph.New(state.NodeAddr.Compare)
+	nodes := make(map[state.NodeAddr]*state.NodePlan, len(plan.Nodes))
+	for _, np := range plan.Nodes {
+		nodes[np.Addr] = np
+		g.Add(np.Addr)
+		for _, a := range np.After {
+			g.Need(np.Addr, a)
+		}
+	}
+	parallelism := o.Parallelism
+	if parallelism == 0 {
+		parallelism = defaultParallelism
+	}
+	err = g.Walk(ctx, parallelism, func(ctx context.Context, a state.NodeAddr) error {
+		np := nodes[a]
+		run.tell(Event{Node: a, What: "begun", Changes: len(np.Changes)})
+		if err := run.step(ctx, np); err != nil {
+			run.tell(Event{Node: a, What: "failed", Err: err})
+			return err
+		}
+		run.tell(Event{Node: a, What: "done", Changes: len(np.Changes)})
+		return nil
+	})
+	return run.number, run.finish(ctx, err)
+}
+
+// begin opens the journal of a new run.
+func (r *Reconciler) begin(plan *state.Plan, owned *ledger.Ledger, o ApplyOptions) (*run, error) {
+	number, err := r.nextRun(owned)
+	if err != nil {
+		return nil, err
+	}
+	digest, err := plan.Digest(nil)
+	if err != nil {
+		return nil, err
+	}
+	onFailure := o.OnFailure
+	if onFailure == "" {
+		onFailure = plan.OnFailure
+	}
+	if onFailure == "" {
+		onFailure = OnFailureRollback
+	}
+	run := &run{Reconciler: r, number: number, onFailure: onFailure, plan: plan, ledger: owned,
+		started: time.Now().UTC().Truncate(time.Second), planned: digest, before: owned.Head, done: map[int]bool{}}
+	run.journal, err = journal.Create(r.Store.JournalDir(), journal.Run{
+		Run: number, Command: o.Command, Opdbus: r.Version, Host: r.MachineID, Config: plan.Config, Commit: plan.Commit,
+		Digest: digest, OnFailure: onFailure, Started: run.started, Steps: len(plan.Nodes), Before: owned.Head,
+	})
+	return run, err
+}
+
+// nextRun is one more than any run that the ledger or a journal knows.
+func (r *Reconciler) nextRun(owned *ledger.Ledger) (int, error) {
+	runs, err := journal.Runs(r.Store.JournalDir())
+	if err != nil {
+		return 0, err
+	}
+	last := owned.Run
+	if len(runs) > 0 {
+		last = max(last, runs[len(runs)-1])
+	}
+	return last + 1, nil
+}
+
+// fresh refuses a plan that was made for another host, for another ledger, or for live values that are no longer so.
+func (r *Reconciler) fresh(ctx context.Context, plan *state.Plan, owned *ledger.Ledger) error {
+	if plan.Host != r.MachineID {
+		return &StaleError{fmt.Sprintf("the plan was made for the host with machine id %s and this one has %s; make a plan here", plan.Host, r.MachineID)}
+	}
+	if plan.Run != owned.Run {
+		return &StaleError{fmt.Sprintf("the plan was made after run %d and the last run now is %d; make a new plan", plan.Run, owned.Run)}
+	}
+	for _, np := range plan.Nodes {
+		if _, err := r.unchanged(ctx, np.Changes); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// unchanged reads what the changes are about and refuses when it is no longer what they were computed from.
+func (r *Reconciler) unchanged(ctx context.Context, changes []state.Change) ([]state.Object, error) {
+	lives, err := r.readChanges(ctx, changes)
+	if err != nil {
+		return nil, err
+	}
+	var stale []string
+	for i, c := range changes {
+		if !state.Same(lives[i], c.Before) {
+			stale = append(stale, c.Addr.String())
+		}
+	}
+	if len(stale) > 0 {
+		return nil, &StaleError{fmt.Sprintf("the plan is stale: %s changed on the host since it was made; make a new plan", differences(stale))}
+	}
+	return lives, nil
+}
+
+// finish ends a run: takes back what has to be taken back, and writes how it ended.
+func (run *run) finish(ctx context.Context, failure error) error {
+	if failure == nil {
+		return run.end(journal.Applied, "")
+	}
+	var check *CheckError
+	failed := &FailedError{Run: run.number, Err: failure, Outcome: journal.Kept, Policy: run.onFailure, Interrupted: ctx.Err() != nil,
+		Verification: errors.As(failure, &check)}
+	if run.onFailure != OnFailureStop {
+		failed.Outcome = journal.TakenBack
+		// Taking back is finished whoever asks to stop in the meantime: the host is not left in between.
+		if failed.Undo = run.takeBack(context.WithoutCancel(ctx), run.onFailure == OnFailureRollback); failed.Undo != nil {
+			failed.Outcome = journal.Broken
+		}
+	}
+	failed.Err = errors.Join(failed.Err, run.end(failed.Outcome, failed.Error()))
+	return failed
+}
+
+// end writes how the run ended.
+func (run *run) end(outcome, why string) error {
+	if err := run.sweep(); err != nil {
+		run.Log.Warn("cannot remove what the run left in the store", "error", err)
+	}
+	end := journal.End{Outcome: outcome, Error: why, Ended: time.Now().UTC().Truncate(time.Second)}
+	return errors.Join(run.journal.Append(journal.Record{End: &end}), run.journal.Close())
+}
+
+// sweep deletes the trees that exchanges have left beside the nodes. Until now a program that had just looked up a path
+// in one of them could still go on reading there.
+func (run *run) sweep() error {
+	var errs []error
+	for _, dir := range run.beside {
+		errs = append(errs, run.Host.Subvolumes.Delete(dir))
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,140 @@
+package reconciler
+
+import (
+	"fmt"
+
+	"github.com/opdbus/opdbus/state"
+	"github.com/opdbus/opdbus/state/ledger"
+)
+
+// gather lists what is declared and what is owned without being declared, and finds what has only moved from one address
+// to another. Owned objects come in reverse of the order in which they were made, as they are deleted.
+func (r *Reconciler) gather(config *state.Config, owned *ledger.Ledger, s *selection, o PlanOptions) ([]*item, error) {
+	nodes := config.Nodes
+	if o.Destroy {
+		nodes = nil
+	}
+	var items, homeless []*item
+	found := map[state.NodeAddr]map[string]bool{}
+	for _, n := range nodes {
+		entries := owned.Node(n.Addr)
+		var names map[string]bool
+		if entries != nil {
+			names = make(map[string]bool, len(entries.Objects))
+			found[n.Addr] = names
+		}
+		for i := range n.Objects {
+			d := &n.Objects[i]
+			local := d.Addr.Local()
+			raw := entries.Made(local)
+			if raw != nil {
+				names[local] = true
+			}
+			if !s.has(d.Addr) {
+				continue
+			}
+			kind, err := r.kind(d.Addr)
+			if err != nil {
+				return nil, err
+			}
+			it := &item{addr: d.Addr, kind: kind, node: n, declared: d, raw: raw, want: d.Object}
+			items = append(items, it)
+			if raw == nil {
+				homeless = append(homeless, it)
+			}
+		}
+	}
+	orphans, err := r.orphans(owned, found, s)
+	if err != nil {
+		return nil, err
+	}
+	moved := rehouse(config, homeless, orphans)
+	for _, it := range orphans {
+		if moved[it.addr] {
+			continue
+		}
+		it.forget = forgotten(config, it.addr)
+		items = append(items, it)
+	}
+	return items, nil
+}
+
+// orphans lists what is owned and not declared.
+func (r *Reconciler) orphans(owned *ledger.Ledger, declared map[state.NodeAddr]map[string]bool, s *selection) ([]*item, error) {
+	var orphans []*item
+	for _, addr := range owned.Addrs() {
+		entries := owned.Node(addr).Objects
+		if len(declared[addr]) == len(entries) {
+			continue
+		}
+		for i := len(entries) - 1; i >= 0; i-- {
+			if declared[addr][entries[i].Object] {
+				continue
+			}
+			a, err := state.ParseLocal(addr, entries[i].Object)
+			if err != nil {
+				return nil, fmt.Errorf("cannot read the ledger: %w", err)
+			}
+			if !s.has(a) {
+				continue
+			}
+			it := &item{addr: a, raw: entries[i].Made}
+			if it.kind, err = r.kind(a); err != nil {
+				return nil, err
+			}
+			if err := it.decode(); err != nil {
+				return nil, fmt.Errorf("cannot read the ledger: %s: %w", a, err)
+			}
+			orphans = append(orphans, it)
+		}
+	}
+	return orphans, nil
+}
+
+// rehouse gives what is newly declared the ledger's entry of the owned object that it was before: the one that a moved
+// block names, or the one that is the same thing on the host. Nothing on the host has to go for that. What lives in a
+// node's tree does not move: the trees are different.
+func rehouse(config *state.Config, homeless, orphans []*item) map[state.Addr]bool {
+	byAddr := make(map[state.Addr]*item, len(orphans))
+	byThing := map[string]*item{}
+	for _, it := range orphans {
+		if it.kind.InTree {
+			continue
+		}
+		byAddr[it.addr] = it
+		if t, ok := it.made.(state.Thing); ok {
+			byThing[t.Thing()] = it
+		}
+	}
+	moved := map[state.Addr]bool{}
+	for _, it := range homeless {
+		var from *item
+		for _, m := range config.Moved {
+			if m.To.Contains(it.addr) {
+				was := m.From
+				if was.IsNode() {
+					was = state.Addr{Node: m.From.Node, Kind: it.addr.Kind, Key: it.addr.Key}
+				}
+				from = byAddr[was]
+			}
+		}
+		if t, ok := it.want.(state.Thing); ok && from == nil {
+			from = byThing[t.Thing()]
+		}
+		if from != nil && from.kind == it.kind && !moved[from.addr] {
+			moved[from.addr] = true
+			it.raw, it.made, it.madeAt = from.raw, from.made, from.addr
+		}
+	}
+	return moved
+}
+
+// forgotten says whether a removed block gives an object up without deleting it.
+func forgotten(config *state.Config, a state.Addr) bool {
+	for _, r := range config.Removed {
+		if r.From.Contains(a) {
+			return !r.Destroy
+		}
+	}
+	return false
+}

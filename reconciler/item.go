@@ -1,0 +1,131 @@
+package reconciler
+
+import (
+	"encoding/json"
+	"errors"
+
+	"github.com/opdbus/opdbus/state"
+)
+
+// An item is one object on its way through the three-way comparison: what the ledger has, what is live, what is wanted.
+type item struct {
+	addr     state.Addr
+	kind     *state.Kind
+	node     *state.Node     // nil when the node is no longer declared
+	declared *state.Declared // nil when the object is no longer declared
+	raw      json.RawMessage // the ledger's entry; nil when it has none
+	madeAt   state.Addr      // where the ledger has it, when that is another address
+	forget   bool            // given up rather than deleted
+	made     state.Object    // raw, decoded when it is needed
+	live     state.Object
+	want     state.Object // nil: it is to be gone
+}
+
+func (it *item) owned() bool { return it.raw != nil }
+
+// settled says that the host and the ledger have what is wanted already.
+func (it *item) settled() bool {
+	return it.want != nil && it.owned() && it.madeAt == (state.Addr{}) && state.Same(it.live, it.want)
+}
+
+// decode decodes the ledger's entry.
+func (it *item) decode() (err error) {
+	if it.made == nil && it.raw != nil {
+		it.made, err = it.kind.Decode(it.raw)
+	}
+	return err
+}
+
+func (it *item) source(attr string) state.Range {
+	switch {
+	case it.declared != nil && it.declared.Attr != nil:
+		return it.declared.Attr(attr)
+	case it.declared != nil:
+		return it.declared.Source
+	}
+	return state.Range{}
+}
+
+// change is what has to be done about the item; changed is false when nothing has to.
+func (it *item) change(config *state.Config, o PlanOptions) (c state.Change, changed bool, err error) {
+	if it.settled() && !replaces(o, it.addr) {
+		return c, false, nil
+	}
+	if err := it.decode(); err != nil {
+		return c, false, err
+	}
+	c = state.Change{Addr: it.addr, Before: it.live, After: it.want, Made: it.made, MadeAt: it.madeAt, Cause: state.CauseConfig}
+	if it.declared != nil {
+		c.Sensitive, c.Source = it.declared.Sensitive, it.declared.Source
+	}
+	if it.want == nil {
+		c.Forget = it.forget || it.live == nil || !it.kind.Owns(it.made, it.live)
+		if c.Forget {
+			c.Before, c.After = it.live, it.live
+			c.Note = forgetNote(it)
+		}
+		return c, true, nil
+	}
+	it.ignore()
+	c.After = it.want
+	if it.live != nil && !it.kind.Owns(it.made, it.live) {
+		if c.After, err = it.kind.Claim(it.want, it.live); err != nil {
+			return c, false, &conflictError{err}
+		}
+		// What is adopted is ours from now on, so that the ledger's entry, if any, is of another thing.
+		if state.Same(c.After, it.live) {
+			c.Made = nil
+			return c, true, nil
+		}
+	}
+	if it.made != nil && it.madeAt == (state.Addr{}) && state.Same(it.made, it.want) && !state.Same(it.live, c.After) {
+		c.Cause = state.CauseDrift
+		if it.node.Drift == "alert" || it.node.Drift == "observe" {
+			return c, false, nil
+		}
+	}
+	c.Replace = replaces(o, it.addr) && it.live != nil
+	return c, c.Action() != state.None || it.madeAt != (state.Addr{}), nil
+}
+
+// drift is what differs between the ledger and the host.
+func (it *item) drift() (c state.Change, drifted bool) {
+	if it.raw == nil || it.madeAt != (state.Addr{}) || it.settled() || it.decode() != nil || state.Same(it.made, it.live) {
+		return c, false
+	}
+	c = state.Change{Addr: it.addr, Before: it.made, After: it.live, Made: it.made, Cause: state.CauseDrift}
+	if it.declared != nil {
+		c.Sensitive, c.Source = it.declared.Sensitive, it.declared.Source
+	}
+	return c, true
+}
+
+func forgetNote(it *item) string {
+	switch {
+	case it.forget:
+		return ""
+	case it.live == nil:
+		return "it is gone already"
+	}
+	return "it is no longer what opdbus made"
+}
+
+func replaces(o PlanOptions, a state.Addr) bool {
+	for _, r := range o.Replaces {
+		if r.Contains(a) {
+			return true
+		}
+	}
+	return false
+}
+
+// A conflictError is what Claim said about something of somebody else's.
+type conflictError struct{ err error }
+
+func (e *conflictError) Error() string { return e.err.Error() }
+func (e *conflictError) Unwrap() error { return e.err }
+
+func asConflict(err error) (*conflictError, bool) {
+	var c *conflictError
+	return c, errors.As(err, &c)
+}

@@ -1,0 +1,162 @@
+package reconciler
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/opdbus/opdbus/graph"
+	"github.com/opdbus/opdbus/state"
+	"github.com/opdbus/opdbus/state/ledger"
+)
+
+// order puts the nodes that change in the order in which they are changed: what is needed first. A node that goes is
+// changed after the nodes that needed it, and after those that take something over from it.
+func (r *Reconciler) order(config *state.Config, owned *ledger.Ledger, changes map[state.NodeAddr][]state.Change) ([]*state.NodePlan, error) {
+	g := graph.New(state.NodeAddr.Compare)
+	for _, n := range config.Nodes {
+		g.Add(n.Addr)
+		for _, d := range n.DependsOn {
+			g.Need(n.Addr, d.On)
+		}
+	}
+	for _, a := range owned.Addrs() {
+		g.Add(a)
+		for _, on := range owned.Node(a).DependsOn {
+			if config.Node(on) == nil && owned.Node(on) != nil {
+				g.Need(on, a)
+			}
+		}
+	}
+	moved := map[state.NodeAddr]int{} // how much of a node that goes others take over
+	for a, cs := range changes {
+		for _, c := range cs {
+			if c.MadeAt != (state.Addr{}) && config.Node(c.MadeAt.Node) == nil {
+				g.Need(c.MadeAt.Node, a)
+				moved[c.MadeAt.Node]++
+			}
+		}
+	}
+	sorted, err := g.Sort()
+	if err != nil {
+		return nil, err
+	}
+	var plans []*state.NodePlan
+	for _, a := range sorted {
+		cs, emptied := changes[a], moved[a] > 0 && moved[a] == len(owned.Node(a).Objects)
+		if len(cs) == 0 && !emptied {
+			continue
+		}
+		np := &state.NodePlan{Addr: a, Changes: r.sequence(cs), After: after(g, a, changes)}
+		if n := config.Node(a); n != nil {
+			for _, d := range n.DependsOn {
+				np.DependsOn = append(np.DependsOn, d.On)
+			}
+			np.Verify, np.Health, np.Source, np.Protected = n.Verify, n.Health, n.Source, n.Lifecycle.PreventDestroy
+		}
+		np.Delete = emptied || r.goes(owned.Node(a), cs, moved[a])
+		np.TakesBack = r.takesBack(cs)
+		np.Disturbs = r.disturbs(cs)
+		plans = append(plans, np)
+	}
+	return plans, nil
+}
+
+// after lists the nearest nodes with changes that a needs, directly or through nodes without changes.
+func after(g *graph.Graph[state.NodeAddr], a state.NodeAddr, changes map[state.NodeAddr][]state.Change) []state.NodeAddr {
+	var found []state.NodeAddr
+	seen := map[state.NodeAddr]bool{a: true}
+	for next := g.Needs(a); len(next) > 0; {
+		n := next[0]
+		next = next[1:]
+		if seen[n] {
+			continue
+		}
+		seen[n] = true
+		if len(changes[n]) > 0 {
+			found = append(found, n)
+		} else {
+			next = append(next, g.Needs(n)...)
+		}
+	}
+	slices.SortFunc(found, state.NodeAddr.Compare)
+	return found
+}
+
+// sequence is the order of changes within a node: first what goes, last made first, then what is made or changed, as
+// declared. All changes of a kind that lives in the node's tree stand together, so that they become one exchange.
+func (r *Reconciler) sequence(changes []state.Change) []state.Change {
+	var first []state.Change
+	var groups [][]state.Change
+	var kinds []*state.Kind
+	for _, c := range changes {
+		k := r.Kinds.For(c.Addr)
+		at := len(groups) - 1
+		switch {
+		case k.InTree:
+			at = slices.Index(kinds, k)
+		case c.After == nil || c.Forget:
+			first = append(first, c)
+			continue
+		}
+		if at < 0 || kinds[at] != k {
+			groups, kinds, at = append(groups, nil), append(kinds, k), len(groups)
+		}
+		groups[at] = append(groups[at], c)
+	}
+	return slices.Concat(append([][]state.Change{first}, groups...)...)
+}
+
+// goes says whether nothing of a node is owned after its changes, and nothing of it was only given up.
+func (r *Reconciler) goes(owned *ledger.Node, changes []state.Change, moved int) bool {
+	if owned == nil {
+		return false
+	}
+	gone := moved
+	for _, c := range changes {
+		switch {
+		case c.After != nil && !c.Forget, c.Forget && c.Note == "":
+			return false
+		}
+		gone++
+	}
+	return gone >= len(owned.Objects)
+}
+
+// takesBack says how a node's changes are taken back.
+func (r *Reconciler) takesBack(changes []state.Change) string {
+	var tree, inverse bool
+	var never []string
+	for _, c := range changes {
+		k := r.Kinds.For(c.Addr)
+		if k.InTree {
+			tree = true
+		} else {
+			inverse = true
+		}
+		if why := k.Irreversible(c); why != "" && !slices.Contains(never, why) {
+			never = append(never, why)
+		}
+	}
+	switch {
+	case len(never) > 0:
+		return "not at all: " + strings.Join(never, "; ")
+	case tree && inverse:
+		return "snapshot and inverse"
+	case tree:
+		return "snapshot"
+	}
+	return "inverse"
+}
+
+// disturbs says what else the changes do to the running host, each thing once.
+func (r *Reconciler) disturbs(changes []state.Change) []string {
+	var all []string
+	for _, c := range changes {
+		for _, d := range r.Kinds.For(c.Addr).Disturbs(c) {
+			if !slices.Contains(all, d) {
+				all = append(all, d)
+			}
+		}
+	}
+	return all
+}

@@ -1,0 +1,215 @@
+package reconciler
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"github.com/opdbus/opdbus/state"
+	"github.com/opdbus/opdbus/state/journal"
+	"github.com/opdbus/opdbus/state/ledger"
+	"github.com/opdbus/opdbus/state/snapshot"
+)
+
+// takeBack takes back what the run did, last first: all its steps, or only those that are not complete. It goes on after
+// an error, so that as much as can be is as it was; the errors come joined.
+func (run *run) takeBack(ctx context.Context, all bool) error {
+	var errs []error
+	whole := true
+	for _, b := range slices.Backward(run.steps) {
+		if run.done[b.Step] && !all {
+			whole = false
+			continue
+		}
+		run.tell(Event{Node: b.Node, What: "taking back", Changes: len(b.Changes)})
+		if err := run.undo(ctx, b); err != nil {
+			errs = append(errs, fmt.Errorf("%s: %w", b.Node, err))
+			run.tell(Event{Node: b.Node, What: "not taken back", Err: err})
+			continue
+		}
+		run.tell(Event{Node: b.Node, What: "taken back", Changes: len(b.Changes)})
+	}
+	if err := errors.Join(errs...); err != nil || !whole {
+		return err
+	}
+	run.ledger.Head = run.before
+	return run.ledger.Save(run.Store.Ledger())
+}
+
+// undo takes back one step: first what is outside the node's tree, by the inverse of each change, last first; then the tree, by its
+// snapshot; then the ledger; and only when that is on disk the step's own snapshots. Each part looks at the host and may be
+// done again, so that it does not matter how far the step or an earlier undo came.
+func (run *run) undo(ctx context.Context, b journal.Begun) error {
+	site := run.site(b.Node)
+	pre := filepath.Join(run.Store.Snapshots(), b.Pre)
+	had, err := exists(pre)
+	if err != nil {
+		return err
+	}
+	if had { // without it, nothing but the node's own record had been written
+		site.Earlier = []string{pre}
+		changes, err := run.recorded(b)
+		if err != nil {
+			return err
+		}
+		if err := run.invert(ctx, site, changes); err != nil {
+			return err
+		}
+		if err := run.putBack(site, b, pre); err != nil {
+			return err
+		}
+	} else if !b.Existed {
+		if err := run.Host.Subvolumes.Delete(site.Dir); err != nil {
+			return err
+		}
+	}
+	if err := run.disown(b); err != nil {
+		return err
+	}
+	if err := snapshot.Sync(run.Store.Dir()); err != nil {
+		return err
+	}
+	if err := run.forgetSnapshots(b, pre); err != nil {
+		return err
+	}
+	return run.journal.Append(journal.Record{Undone: &journal.Undone{Step: b.Step}})
+}
+
+// recorded are a step's changes as the journal has them.
+func (run *run) recorded(b journal.Begun) ([]state.Change, error) {
+	changes := make([]state.Change, 0, len(b.Changes))
+	for _, jc := range b.Changes {
+		a, err := state.ParseLocal(b.Node, jc.Object)
+		if err != nil {
+			return nil, err
+		}
+		kind, err := run.kind(a)
+		if err != nil {
+			return nil, err
+		}
+		c := state.Change{Addr: a, Forget: jc.Forget}
+		for _, o := range []struct {
+			raw  []byte
+			into *state.Object
+		}{{jc.Before, &c.Before}, {jc.After, &c.After}, {jc.Made, &c.Made}} {
+			if *o.into, err = kind.Decode(o.raw); err != nil {
+				return nil, err
+			}
+		}
+		changes = append(changes, c)
+	}
+	return changes, nil
+}
+
+// invert takes the changes outside the tree back, last first, and checks that the host is as before.
+func (run *run) invert(ctx context.Context, site state.Site, changes []state.Change) error {
+	var inverse []state.Change
+	for _, c := range slices.Backward(changes) {
+		if c.Forget || run.Kinds.For(c.Addr).InTree || state.Same(c.Before, c.After) {
+			continue
+		}
+		inverse = append(inverse, c.Inverse())
+	}
+	lives, err := run.readChanges(ctx, inverse)
+	if err != nil {
+		return err
+	}
+	for i, c := range inverse {
+		// Where somebody else's things could stand, the provider looks for itself: it knows the states in between. For the
+		// others, what is live is what the change starts from.
+		if !run.Kinds.For(c.Addr).IsOwner() {
+			inverse[i].Before = lives[i]
+		}
+	}
+	var errs []error
+	for _, b := range run.batches(inverse) {
+		if err := b.kind.Apply(ctx, site, b.changes); err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		errs = append(errs, b.kind.Sync(ctx, site, b.changes))
+	}
+	if err := errors.Join(errs...); err != nil {
+		return err
+	}
+	_, err = run.settle(ctx, inverse)
+	return err
+}
+
+// putBack exchanges the node's tree for a writable copy of its pre snapshot; a node that was not there goes.
+func (run *run) putBack(site state.Site, b journal.Begun, pre string) error {
+	sub := run.Host.Subvolumes
+	if !b.Existed {
+		return errors.Join(sub.Delete(site.Beside), sub.Delete(site.Dir))
+	}
+	if err := sub.Delete(site.Beside); err != nil {
+		return err
+	}
+	if there, err := exists(site.Dir); err != nil || !there {
+		return errors.Join(err, sub.Snapshot(pre, site.Dir, false))
+	}
+	if err := sub.Snapshot(pre, site.Beside, false); err != nil {
+		return err
+	}
+	if err := sub.Exchange(site.Beside, site.Dir); err != nil {
+		return err
+	}
+	return sub.Delete(site.Beside)
+}
+
+// disown puts the ledger back to what it had before the step.
+func (run *run) disown(b journal.Begun) error {
+	run.mu.Lock()
+	defer run.mu.Unlock()
+	gone := make(map[string]bool, len(b.Changes))
+	back := map[int]ledger.Entry{}
+	for _, c := range b.Changes {
+		gone[c.Object] = true
+		switch {
+		case c.Made == nil:
+		case c.Origin == nil:
+			back[c.At] = ledger.Entry{Object: c.Object, Made: c.Made}
+		case c.Origin.Addr.Node == b.Node:
+			back[c.At] = ledger.Entry{Object: c.Origin.Addr.Local(), Made: c.Made}
+		default:
+			o := c.Origin
+			run.ledger.Restore(o.Addr.Node, o.DependsOn, o.NodeRun, map[string]bool{o.Addr.Local(): true},
+				map[int]ledger.Entry{c.At: {Object: o.Addr.Local(), Made: c.Made}})
+		}
+	}
+	run.ledger.Restore(b.Node, b.DependsOn, b.NodeRun, gone, back)
+	return run.ledger.Save(run.Store.Ledger())
+}
+
+// forgetSnapshots deletes the snapshots that the step took: after it has been taken back, the store is as before.
+func (run *run) forgetSnapshots(b journal.Begun, pre string) error {
+	taken, err := snapshot.List(run.Store.Snapshots())
+	if err != nil {
+		return err
+	}
+	paths := []string{pre}
+	for _, i := range taken {
+		if i.Problem == "" && i.Run == run.number && i.Step == b.Step && i.Path != pre {
+			paths = append(paths, i.Path)
+		}
+	}
+	for _, path := range paths {
+		if err := run.Host.Subvolumes.Delete(path); err != nil {
+			return err
+		}
+	}
+	return snapshot.Sync(run.Store.Dir())
+}
+
+// exists says whether there is anything at path.
+func exists(path string) (bool, error) {
+	_, err := os.Lstat(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	return err == nil, err
+}
