@@ -1,0 +1,166 @@
+package desired
+
+import (
+	"fmt"
+
+	"github.com/hashicorp/hcl/v2"
+	"github.com/zclconf/go-cty/cty"
+	"github.com/zclconf/go-cty/cty/convert"
+)
+
+// dynamicWords are what a dynamic block for blocks of a shape may hold.
+func dynamicWords(s *shape) *words {
+	w := newWords()
+	w.attrs["for_each"] = &attrField{name: "for_each", required: true}
+	w.attrs["iterator"] = &attrField{name: "iterator", raw: true}
+	w.attrs["labels"] = &attrField{name: "labels", raw: true}
+	w.required = []string{"for_each"}
+	for _, name := range w.attrNames() {
+		w.schema.Attributes = append(w.schema.Attributes, hcl.AttributeSchema{Name: name})
+	}
+	w.blocks["content"] = &shape{words: s.words}
+	w.schema.Blocks = []hcl.BlockHeaderSchema{{Type: "content"}}
+	return w
+}
+
+func iteratorName(c *content, kind string) string {
+	if expr := c.attr("iterator"); expr != nil {
+		if name := hcl.ExprAsKeyword(expr); name != "" {
+			return name
+		}
+	}
+	return kind
+}
+
+// maxFailing bounds how many elements of one dynamic block are reported: what is wrong in one is mostly wrong in all.
+const maxFailing = 10
+
+// each gives the blocks of the kinds that are wanted, those written and those that dynamic blocks come to, in order.
+// The context it hands out is good until yield returns.
+func (d *decoder) each(c content, w *words, wanted func(kind string) bool, ctx *hcl.EvalContext, yield func(b *block, ctx *hcl.EvalContext)) {
+	for i := range c.blockCount() {
+		b := c.block(i)
+		if b.kind != "dynamic" {
+			if s := w.blocks[b.kind]; s != nil && wanted(b.kind) && len(b.labels) == len(s.labels) {
+				yield(&b, ctx)
+			}
+			continue
+		}
+		if len(b.labels) == 1 && w.blocks[b.labels[0]] != nil && wanted(b.labels[0]) {
+			d.expand(&b, b.labels[0], w.blocks[b.labels[0]], ctx, yield)
+		}
+	}
+}
+
+// expand gives what one dynamic block comes to. One context and one map serve all its elements, one after the other.
+func (d *decoder) expand(dyn *block, kind string, s *shape, ctx *hcl.EvalContext, yield func(b *block, ctx *hcl.EvalContext)) {
+	c, _ := open(dyn.body, dynamicWords(s))
+	content, ok := contentOf(c, s)
+	forEach := c.attr("for_each")
+	if forEach == nil || !ok {
+		return // the survey has said so
+	}
+	over, ok := d.forEachValue(forEach, ctx)
+	if !ok {
+		return
+	}
+	var labels []hcl.Expression
+	if len(s.labels) > 0 {
+		if labels, ok = d.labelExprs(c.attr("labels"), s); !ok {
+			return
+		}
+	}
+	iterator := iteratorName(&c, kind)
+	if expr := c.attr("iterator"); expr != nil && hcl.ExprAsKeyword(expr) == "" {
+		d.errorf(expr.Range(), "Invalid iterator", "The iterator is a name of your choice, written without quotes.")
+		return
+	}
+	each := ctx.NewChild()
+	each.Variables = map[string]cty.Value{}
+	made := block{kind: kind, labels: make([]string, len(labels)), body: content.body, place: newPlace(dyn.def(), content.content)}
+	failing := 0
+	for it := over.ElementIterator(); it.Next() && failing < maxFailing; {
+		key, value := it.Element()
+		if over.Type().IsSetType() {
+			key = value
+		}
+		each.Variables[iterator] = cty.ObjectVal(map[string]cty.Value{"key": key, "value": value})
+		before := d.errors
+		if d.labelValues(labels, made.labels, each) {
+			b := made
+			yield(&b, each)
+		}
+		if d.errors > before {
+			failing++
+		}
+	}
+}
+
+type dynamicContent struct {
+	body    hcl.Body
+	content content
+}
+
+func contentOf(c content, s *shape) (dynamicContent, bool) {
+	for i := range c.blockCount() {
+		if b := c.block(i); b.kind == "content" {
+			opened, _ := open(b.body, s.words)
+			return dynamicContent{b.body, opened}, true
+		}
+	}
+	return dynamicContent{}, false
+}
+
+// forEachValue evaluates what a dynamic block goes over.
+func (d *decoder) forEachValue(expr hcl.Expression, ctx *hcl.EvalContext) (cty.Value, bool) {
+	v, ok := d.value(expr, ctx)
+	if !ok {
+		return cty.NilVal, false
+	}
+	switch {
+	case v.IsMarked():
+		d.errorf(expr.Range(), "Sensitive for_each", "A sensitive value cannot be gone over by for_each, since its elements would show in addresses. Use nonsensitive() on what is no secret.")
+	case v.IsNull():
+		d.errorf(expr.Range(), "Invalid for_each", "The for_each of a dynamic block must not be null.")
+	case !v.CanIterateElements():
+		d.errorf(expr.Range(), "Invalid for_each", "The for_each of a dynamic block must be a list, set, map, tuple or object, not %s.", v.Type().FriendlyName())
+	default:
+		return v, true
+	}
+	return cty.NilVal, false
+}
+
+func (d *decoder) labelExprs(expr hcl.Expression, s *shape) ([]hcl.Expression, bool) {
+	if expr == nil {
+		return nil, false // the survey has said so
+	}
+	exprs, diags := hcl.ExprList(expr)
+	if diags.HasErrors() || len(exprs) != len(s.labels) {
+		d.errorf(expr.Range(), "Invalid labels", "The labels are a list of %d: %s.", len(s.labels), s.labelNames())
+		return nil, false
+	}
+	return exprs, true
+}
+
+func (d *decoder) labelValues(exprs []hcl.Expression, labels []string, ctx *hcl.EvalContext) bool {
+	for i, expr := range exprs {
+		v, ok := d.value(expr, ctx)
+		if !ok {
+			return false
+		}
+		if v.ContainsMarked() {
+			d.errorf(expr.Range(), "Sensitive label", "A label is part of an address and cannot be sensitive.")
+			return false
+		}
+		s, err := convert.Convert(v, cty.String)
+		if err == nil && s.IsNull() {
+			err = fmt.Errorf("it must not be null")
+		}
+		if err != nil {
+			d.errorf(expr.Range(), "Invalid label", "A label is a string: %s.", err)
+			return false
+		}
+		labels[i] = s.AsString()
+	}
+	return true
+}

@@ -1,0 +1,3 @@
+package desired
+
+func (l *loader) checkSchema(in *instance) {}
