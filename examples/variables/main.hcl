@@ -24,18 +24,13 @@ stage "site" {
   }
 
   file "site.conf" {
-    target  = "/etc/sites/${each.key}.conf"
-    type    = "copy"
-    mode    = "0644"
-    content = <<-EOT
-      name = ${each.value}
-      root = /srv/www/${each.value}
-      %{ for name, domain in var.sites ~}
-      %{ if name != each.key ~}
-      peer = ${domain}
-      %{ endif ~}
-      %{ endfor ~}
-    EOT
+    target = "/etc/sites/${each.key}.conf"
+    type   = "copy"
+    mode   = "0644"
+    content = templatefile("site.conf.tmpl", {
+      domain = each.value
+      peers  = [for name, domain in var.sites : domain if name != each.key]
+    })
   }
 
   lifecycle {
