@@ -2,7 +2,8 @@
 
 set shell := ["bash", "-euo", "pipefail", "-c"]
 
-version := `git describe --tags --always --dirty 2>/dev/null || echo unknown`
+# 1.2.0 at a release, 1.2.0+3-gabc1234 after it, dev-abc1234 before the first: what required_version can be held against
+version := `git describe --tags --match 'v*' 2>/dev/null | sed 's/^v//; s/-\([0-9]*-g[0-9a-f]*\)$/+\1/' | grep . || echo "dev-$(git rev-parse --short HEAD 2>/dev/null || echo unknown)"`
 staticcheck := "go tool -modfile=.ci/tools.mod staticcheck"
 
 # list the recipes

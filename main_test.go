@@ -1,4 +1,5 @@
-// The architecture as tests: who may import whom, and the house rules that a parser can see.
+// The architecture as tests: who may import whom, and the house rules that a parser can see. The examples as tests: each
+// plans to its golden file, and the demo runs.
 package main_test
 
 import (
@@ -7,6 +8,8 @@ import (
 	"go/parser"
 	"go/token"
 	"io/fs"
+	"os"
+	"os/exec"
 	"path"
 	"path/filepath"
 	"slices"
@@ -52,7 +55,7 @@ func layers() []layer {
 		{"reconciler", []string{"graph", "state", "state/durable", "state/journal", "state/ledger", "state/snapshot", "state/store"}, []string{hclog, xsys}},
 		{"reconciler/render", []string{"graph", "state"}, []string{"github.com/aymanbagabas/go-udiff", "github.com/dustin/go-humanize", "github.com/emicklei/dot"}},
 		{"reconciler/cli", []string{"graph", "reconciler", "reconciler/render", "state", "state/*"}, []string{"github.com/mattn/go-shellwords", "github.com/spf13/cobra", "github.com/spf13/pflag", hclog, xsys, "golang.org/x/term"}},
-		{"bench", []string{"*", "*/*", "*/*/*"}, []string{xsys}},
+		{"bench", nil, language()},
 		{".", []string{"providers", "reconciler/cli"}, nil},
 	}
 }
@@ -146,6 +149,88 @@ func TestArchitecture(t *testing.T) {
 		}
 		assert.Empty(t, wrong)
 	})
+}
+
+func TestExamples(t *testing.T) {
+	opdbus := filepath.Join(t.TempDir(), "opdbus")
+	output(t, exec.Command("go", "build", "-o", opdbus, "."))
+	mains, err := filepath.Glob("examples/*/main.hcl")
+	require.NoError(t, err)
+	require.NotEmpty(t, mains)
+
+	for _, name := range mains {
+		example := filepath.Dir(name)
+		golden := filepath.Join(example, "plan.golden")
+		t.Run(filepath.Base(example)+" is formatted and plans to its golden file", func(t *testing.T) {
+			// Away from the repository, so that the plan names no commit, and with the modes of a umask of 022.
+			dir := filepath.Join(t.TempDir(), filepath.Base(example))
+			require.NoError(t, os.CopyFS(dir, os.DirFS(example)))
+			output(t, exec.Command("chmod", "-R", "u=rwX,go=rX", dir))
+			root := scratchRoot(t)
+
+			output(t, exec.Command(opdbus, "fmt", "--check", dir))
+			plan := output(t, exec.Command(opdbus, "--root", root, "plan", "--verbose", dir))
+
+			if os.Getenv("UPDATE") != "" {
+				require.NoError(t, os.WriteFile(golden, []byte(plan), 0o644))
+			}
+			want, err := os.ReadFile(golden)
+			require.NoError(t, err, "just golden makes it")
+			assert.Equal(t, string(want), plan)
+		})
+	}
+}
+
+func TestDemo(t *testing.T) {
+	if os.Geteuid() != 0 {
+		if os.Getenv("CI") == "true" {
+			t.Fatal("needs root, to mount a btrfs image")
+		}
+		t.Skip("needs root, to mount a btrfs image")
+	}
+	dir := t.TempDir()
+	output(t, exec.Command("go", "build", "-o", filepath.Join(dir, "bin", "opdbus"), "."))
+	require.NoError(t, os.CopyFS(filepath.Join(dir, "examples"), os.DirFS("examples")))
+	scratch := t.TempDir()
+	demo := exec.Command(filepath.Join(dir, "examples", "demo.sh"))
+	demo.Env = append(os.Environ(), "TMPDIR="+scratch)
+
+	out := output(t, demo)
+
+	t.Run("ends with an empty plan and a healed link", func(t *testing.T) {
+		assert.Contains(t, out, "\nNo changes. The host matches the configuration.\n")
+		assert.Contains(t, out, "\n/var/lib/op-dbus/staging/stage-1-core-dbus/bin/op-dbus\n")
+	})
+	t.Run("leaves nothing behind", func(t *testing.T) {
+		mounts, err := os.ReadFile("/proc/self/mountinfo")
+		require.NoError(t, err)
+		assert.NotContains(t, string(mounts), scratch)
+		left, err := os.ReadDir(scratch)
+		require.NoError(t, err)
+		assert.Empty(t, left)
+	})
+}
+
+// scratchRoot is a host of which only the facts are there.
+func scratchRoot(t *testing.T) string {
+	root := t.TempDir()
+	for name, content := range map[string]string{
+		"etc/hostname": "example\n", "etc/machine-id": "0123456789abcdef0123456789abcdef\n", "etc/os-release": "ID=debian\n",
+	} {
+		require.NoError(t, os.MkdirAll(filepath.Dir(filepath.Join(root, name)), 0o755))
+		require.NoError(t, os.WriteFile(filepath.Join(root, name), []byte(content), 0o644))
+	}
+	return root
+}
+
+// output runs a command that must succeed, and returns what it prints on standard output.
+func output(t *testing.T, cmd *exec.Cmd) string {
+	t.Helper()
+	var stderr strings.Builder
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	require.NoError(t, err, "%s:\n%s%s", cmd, out, stderr.String())
+	return string(out)
 }
 
 // A source is a Go file of the module.
