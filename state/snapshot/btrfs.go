@@ -13,8 +13,8 @@ import (
 )
 
 // Btrfs makes, copies and exchanges btrfs subvolumes. What it makes and exchanges is there in one step or not at all; a
-// snapshot is on disk when Snapshot returns, with what its source held unsynced. What Delete removed may be back after a
-// power cut.
+// snapshot is on disk when Snapshot returns, with what its source held unsynced. What Exchange swapped and Delete removed
+// may be as before after a power cut, unless a snapshot or Sync came in between.
 type Btrfs struct{}
 
 var _ state.Subvolumes = Btrfs{}
