@@ -42,19 +42,19 @@ func layers() []layer {
 		{"graph", nil, nil},
 		{"state", nil, nil},
 		{"state/durable", nil, []string{"github.com/google/renameio/v2", xsys}},
-		{"state/desired", []string{"state", "graph"}, append(language(), "github.com/santhosh-tekuri/jsonschema/v6")},
+		{"state/desired", []string{"state", "graph"}, append(language(), "github.com/agext/levenshtein", "github.com/santhosh-tekuri/jsonschema/v6")},
 		{"state/ledger", []string{"state", "state/durable"}, []string{xsys}},
 		{"state/journal", []string{"state", "state/durable", "state/ledger"}, []string{xsys}},
 		{"state/snapshot", []string{"state", "state/durable"}, []string{"github.com/containerd/btrfs/v2", xsys}},
 		{"state/snapshot/snapshottest", []string{"state", "state/snapshot"}, []string{testify, xsys}},
 		{"state/store", []string{"state", "state/durable", "state/snapshot"}, []string{hclog, xsys, "github.com/coreos/go-systemd/v22"}},
 		{"providers", []string{"state", "providers/*"}, nil},
-		{"providers/internal/*", []string{"state", "providers/internal/*"}, []string{xsys, "github.com/pelletier/go-toml/v2"}},
+		{"providers/internal/*", []string{"state", "providers/internal/*"}, []string{xsys, "github.com/agext/levenshtein", "github.com/pelletier/go-toml/v2"}},
 		{"providers/providertest", []string{"state", "state/snapshot", "state/snapshot/snapshottest"}, []string{testify, xsys}},
 		{"providers/*", []string{"state", "providers/internal/*"}, []string{xsys, "github.com/pelletier/go-toml/v2"}},
-		{"reconciler", []string{"graph", "state", "state/durable", "state/journal", "state/ledger", "state/snapshot", "state/store"}, []string{hclog, xsys}},
-		{"reconciler/render", []string{"graph", "state"}, []string{"github.com/aymanbagabas/go-udiff", "github.com/dustin/go-humanize", "github.com/emicklei/dot"}},
-		{"reconciler/cli", []string{"graph", "reconciler", "reconciler/render", "state", "state/*"}, []string{"github.com/mattn/go-shellwords", "github.com/spf13/cobra", "github.com/spf13/pflag", hclog, xsys, "golang.org/x/term"}},
+		{"reconciler", []string{"graph", "state", "state/durable", "state/journal", "state/ledger", "state/snapshot", "state/store"}, []string{hclog, xsys, "github.com/cyphar/filepath-securejoin"}},
+		{"reconciler/render", []string{"graph", "state"}, []string{"github.com/aymanbagabas/go-udiff", "github.com/dustin/go-humanize"}},
+		{"reconciler/cli", []string{"graph", "reconciler", "reconciler/render", "state", "state/*"}, []string{"github.com/aymanbagabas/go-udiff", "github.com/mattn/go-shellwords", "github.com/spf13/cobra", "github.com/spf13/pflag", hclog, xsys, "golang.org/x/term"}},
 		{"bench", nil, language()},
 		{".", []string{"providers", "reconciler/cli"}, nil},
 	}
@@ -63,7 +63,7 @@ func layers() []layer {
 // language lists the modules of which only state/desired may know, in tests too.
 func language() []string {
 	return []string{
-		"github.com/agext/levenshtein", "github.com/apparentlymart/go-cidr", "github.com/bmatcuk/doublestar/v4",
+		"github.com/apparentlymart/go-cidr", "github.com/bmatcuk/doublestar/v4",
 		"github.com/hashicorp/go-version", "github.com/hashicorp/hcl/v2", "github.com/zclconf/go-cty", "github.com/zclconf/go-cty-yaml",
 	}
 }
@@ -72,7 +72,7 @@ func language() []string {
 func forTests() []string {
 	return []string{
 		"github.com/hashicorp/go-hclog", "github.com/hashicorp/terraform-json", "github.com/rogpeppe/go-internal",
-		"github.com/santhosh-tekuri/jsonschema/v6", "github.com/stretchr/testify", "go.uber.org/goleak", "golang.org/x/sys", "pgregory.net/rapid",
+		"github.com/santhosh-tekuri/jsonschema/v6", "github.com/stretchr/testify", "golang.org/x/sys", "pgregory.net/rapid",
 	}
 }
 
@@ -102,7 +102,25 @@ func TestArchitecture(t *testing.T) {
 				}
 			}
 		}
-		assert.Empty(t, wrong)
+		assert.Empty(t, strings.Join(wrong, "\n"))
+	})
+
+	t.Run("each module is named in docs/decisions with its reason", func(t *testing.T) {
+		modules := forTests()
+		for _, l := range layers() {
+			modules = append(modules, l.modules...)
+		}
+		pages, err := filepath.Glob("docs/decisions/*.md")
+		require.NoError(t, err)
+		var decisions strings.Builder
+		for _, page := range pages {
+			text, err := os.ReadFile(page)
+			require.NoError(t, err)
+			decisions.Write(text)
+		}
+		for _, m := range modules {
+			assert.True(t, strings.Contains(decisions.String(), strings.TrimPrefix(m, "github.com/")), "%s is in no decision", m)
+		}
 	})
 
 	t.Run("files are short", func(t *testing.T) {
@@ -112,7 +130,7 @@ func TestArchitecture(t *testing.T) {
 				long = append(long, fmt.Sprintf("%s has %d lines: split it, or give the reason in excused()", f.path, f.lines))
 			}
 		}
-		assert.Empty(t, long)
+		assert.Empty(t, strings.Join(long, "\n"))
 	})
 
 	t.Run("packages say what they are for, in name and doc", func(t *testing.T) {
@@ -147,7 +165,7 @@ func TestArchitecture(t *testing.T) {
 				}
 			}
 		}
-		assert.Empty(t, wrong)
+		assert.Empty(t, strings.Join(wrong, "\n"))
 	})
 }
 
@@ -294,7 +312,7 @@ func (l layer) allows(imported string, test bool) bool {
 }
 
 // variables names the package variables in a declaration, but for those that nobody would change: errors, compiled
-// patterns, embedded files, and checks that a type has an interface.
+// patterns, embedded files, pools, and checks that a type has an interface.
 func variables(d *ast.GenDecl) (names []string) {
 	if d.Tok != token.VAR || embeds(d) {
 		return nil
@@ -311,16 +329,26 @@ func variables(d *ast.GenDecl) (names []string) {
 }
 
 func constant(value ast.Expr) bool {
-	call, ok := value.(*ast.CallExpr)
-	if !ok {
-		return false
+	switch v := value.(type) {
+	case *ast.CallExpr:
+		return slices.Contains([]string{"errors.New", "fmt.Errorf", "regexp.MustCompile"}, qualified(v.Fun))
+	case *ast.CompositeLit:
+		return qualified(v.Type) == "sync.Pool"
 	}
-	sel, ok := call.Fun.(*ast.SelectorExpr)
+	return false
+}
+
+// qualified is PACKAGE.NAME, empty for what is not named so.
+func qualified(e ast.Expr) string {
+	sel, ok := e.(*ast.SelectorExpr)
 	if !ok {
-		return false
+		return ""
 	}
 	from, ok := sel.X.(*ast.Ident)
-	return ok && slices.Contains([]string{"errors.New", "fmt.Errorf", "regexp.MustCompile"}, from.Name+"."+sel.Sel.Name)
+	if !ok {
+		return ""
+	}
+	return from.Name + "." + sel.Sel.Name
 }
 
 func embeds(d *ast.GenDecl) bool {
