@@ -99,7 +99,7 @@ func (r *Reconciler) begin(plan *state.Plan, owned *ledger.Ledger, o ApplyOption
 	if err != nil {
 		return nil, err
 	}
-	digest, err := plan.Digest(nil)
+	digest, err := plan.Digest(r.Key)
 	if err != nil {
 		return nil, err
 	}

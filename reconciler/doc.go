@@ -18,7 +18,9 @@ type Reconciler struct {
 	// Version is opdbus' own; MachineID and Hostname are the host's.
 	Version             string
 	MachineID, Hostname string
-	Log                 hclog.Logger
+	// Key is the store's, for the fingerprints of secrets in plans' digests; nil where there is no store yet.
+	Key []byte
+	Log hclog.Logger
 	// Progress is told what a run is doing; nil: nobody is.
 	Progress func(Event)
 }

@@ -2,6 +2,7 @@ package reconciler
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/opdbus/opdbus/state"
 	"github.com/opdbus/opdbus/state/ledger"
@@ -26,7 +27,8 @@ func (r *Reconciler) gather(config *state.Config, owned *ledger.Ledger, s *selec
 		for i := range n.Objects {
 			d := &n.Objects[i]
 			local := d.Addr.Local()
-			raw := entries.Made(local)
+			entry, _ := entries.Entry(local)
+			raw := entry.Made
 			if raw != nil {
 				names[local] = true
 			}
@@ -37,7 +39,7 @@ func (r *Reconciler) gather(config *state.Config, owned *ledger.Ledger, s *selec
 			if err != nil {
 				return nil, err
 			}
-			it := &item{addr: d.Addr, kind: kind, node: n, declared: d, raw: raw, want: d.Object}
+			it := &item{addr: d.Addr, kind: kind, node: n, declared: d, raw: raw, secret: union(d.Sensitive, entry.Sensitive), want: d.Object}
 			items = append(items, it)
 			if raw == nil {
 				homeless = append(homeless, it)
@@ -78,7 +80,7 @@ func (r *Reconciler) orphans(owned *ledger.Ledger, declared map[state.NodeAddr]m
 			if !s.has(a) {
 				continue
 			}
-			it := &item{addr: a, raw: entries[i].Made}
+			it := &item{addr: a, raw: entries[i].Made, secret: entries[i].Sensitive}
 			if it.kind, err = r.kind(a); err != nil {
 				return nil, err
 			}
@@ -124,6 +126,7 @@ func rehouse(config *state.Config, homeless, orphans []*item) map[state.Addr]boo
 		if from != nil && from.kind == it.kind && !moved[from.addr] {
 			moved[from.addr] = true
 			it.raw, it.made, it.madeAt = from.raw, from.made, from.addr
+			it.secret = union(it.secret, from.secret)
 		}
 	}
 	return moved
@@ -137,4 +140,14 @@ func forgotten(config *state.Config, a state.Addr) bool {
 		}
 	}
 	return false
+}
+
+// union is a and what b has besides; what was secret stays so while the change that makes it public is shown.
+func union(a, b []string) []string {
+	for _, s := range b {
+		if !slices.Contains(a, s) {
+			a = append(slices.Clip(a), s)
+		}
+	}
+	return a
 }

@@ -16,6 +16,7 @@ type item struct {
 	raw      json.RawMessage // the ledger's entry; nil when it has none
 	madeAt   state.Addr      // where the ledger has it, when that is another address
 	forget   bool            // given up rather than deleted
+	secret   []string        // the attributes that are, or were, sensitive
 	made     state.Object    // raw, decoded when it is needed
 	live     state.Object
 	want     state.Object // nil: it is to be gone
@@ -54,9 +55,9 @@ func (it *item) change(config *state.Config, o PlanOptions) (c state.Change, cha
 	if err := it.decode(); err != nil {
 		return c, false, err
 	}
-	c = state.Change{Addr: it.addr, Before: it.live, After: it.want, Made: it.made, MadeAt: it.madeAt, Cause: state.CauseConfig}
+	c = state.Change{Addr: it.addr, Before: it.live, After: it.want, Made: it.made, MadeAt: it.madeAt, Cause: state.CauseConfig, Sensitive: it.secret}
 	if it.declared != nil {
-		c.Sensitive, c.Source = it.declared.Sensitive, it.declared.Source
+		c.Source = it.declared.Source
 	}
 	if it.want == nil {
 		c.Forget = it.forget || it.live == nil || !it.kind.Owns(it.made, it.live)
@@ -93,9 +94,9 @@ func (it *item) drift() (c state.Change, drifted bool) {
 	if it.raw == nil || it.madeAt != (state.Addr{}) || it.settled() || it.decode() != nil || state.Same(it.made, it.live) {
 		return c, false
 	}
-	c = state.Change{Addr: it.addr, Before: it.made, After: it.live, Made: it.made, Cause: state.CauseDrift}
+	c = state.Change{Addr: it.addr, Before: it.made, After: it.live, Made: it.made, Cause: state.CauseDrift, Sensitive: it.secret}
 	if it.declared != nil {
-		c.Sensitive, c.Source = it.declared.Sensitive, it.declared.Source
+		c.Source = it.declared.Source
 	}
 	return c, true
 }

@@ -107,7 +107,9 @@ func (run *run) record(np *state.NodePlan, site state.Site, created time.Time) (
 				jc.Origin.DependsOn, jc.Origin.NodeRun = n.DependsOn, n.Run
 			}
 		}
-		jc.Made, jc.At = run.ledger.Node(from.Node).Place(from.Local())
+		if e, at := run.ledger.Node(from.Node).Entry(from.Local()); e.Made != nil {
+			jc.Made, jc.At = &e, at
+		}
 		b.Changes = append(b.Changes, jc)
 	}
 	run.mu.Lock()
@@ -325,36 +327,35 @@ func (run *run) own(np *state.NodePlan) error {
 
 // owned is a node's entries after its changes.
 func owned(before *ledger.Node, changes []state.Change) ([]ledger.Entry, error) {
-	made := make(map[string]json.RawMessage, len(changes))
+	made := make(map[string]ledger.Entry, len(changes)) // a change's entry afterwards; without a value it goes
 	for _, c := range changes {
-		if c.After == nil || c.Forget {
-			made[c.Addr.Local()] = nil
-			continue
+		e := ledger.Entry{Object: c.Addr.Local(), Sensitive: c.Sensitive}
+		if c.After != nil && !c.Forget {
+			var err error
+			if e.Made, err = encode(c.After); err != nil {
+				return nil, err
+			}
 		}
-		raw, err := encode(c.After)
-		if err != nil {
-			return nil, err
-		}
-		made[c.Addr.Local()] = raw
+		made[e.Object] = e
 	}
 	var entries []ledger.Entry
+	keep := func(e ledger.Entry) {
+		if e.Made != nil {
+			entries = append(entries, e)
+		}
+	}
 	if before != nil {
 		for _, e := range before.Objects {
-			raw, changed := made[e.Object]
-			if changed {
-				e.Made = raw
+			if now, changed := made[e.Object]; changed {
 				delete(made, e.Object)
+				e = now
 			}
-			if !changed || raw != nil {
-				entries = append(entries, e)
-			}
+			keep(e)
 		}
 	}
 	for _, c := range changes {
-		if raw := made[c.Addr.Local()]; raw != nil {
-			entries = append(entries, ledger.Entry{Object: c.Addr.Local(), Made: raw})
-			delete(made, c.Addr.Local())
-		}
+		keep(made[c.Addr.Local()])
+		delete(made, c.Addr.Local())
 	}
 	return entries, nil
 }

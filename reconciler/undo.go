@@ -92,10 +92,14 @@ func (run *run) recorded(b journal.Begun) ([]state.Change, error) {
 			return nil, err
 		}
 		c := state.Change{Addr: a, Forget: jc.Forget}
+		var made []byte
+		if jc.Made != nil {
+			made = jc.Made.Made
+		}
 		for _, o := range []struct {
 			raw  []byte
 			into *state.Object
-		}{{jc.Before, &c.Before}, {jc.After, &c.After}, {jc.Made, &c.Made}} {
+		}{{jc.Before, &c.Before}, {jc.After, &c.After}, {made, &c.Made}} {
 			if *o.into, err = kind.Decode(o.raw); err != nil {
 				return nil, err
 			}
@@ -171,14 +175,11 @@ func (run *run) disown(b journal.Begun) error {
 		gone[c.Object] = true
 		switch {
 		case c.Made == nil:
-		case c.Origin == nil:
-			back[c.At] = ledger.Entry{Object: c.Object, Made: c.Made}
-		case c.Origin.Addr.Node == b.Node:
-			back[c.At] = ledger.Entry{Object: c.Origin.Addr.Local(), Made: c.Made}
+		case c.Origin == nil || c.Origin.Addr.Node == b.Node:
+			back[c.At] = *c.Made
 		default:
 			o := c.Origin
-			run.ledger.Restore(o.Addr.Node, o.DependsOn, o.NodeRun, map[string]bool{o.Addr.Local(): true},
-				map[int]ledger.Entry{c.At: {Object: o.Addr.Local(), Made: c.Made}})
+			run.ledger.Restore(o.Addr.Node, o.DependsOn, o.NodeRun, map[string]bool{c.Made.Object: true}, map[int]ledger.Entry{c.At: *c.Made})
 		}
 	}
 	run.ledger.Restore(b.Node, b.DependsOn, b.NodeRun, gone, back)

@@ -15,6 +15,12 @@ type Thing interface {
 	Thing() string
 }
 
+// A Sized object takes up space in the store.
+type Sized interface {
+	// Bytes is how much, at most.
+	Bytes() int64
+}
+
 // A Comparer compares itself with another object of its kind faster than reflection does, leaving out what is not state.
 type Comparer interface {
 	Same(other Object) bool

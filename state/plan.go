@@ -40,11 +40,6 @@ type NodePlan struct {
 // Empty says whether the plan changes nothing, not even what is owned.
 func (p *Plan) Empty() bool { return len(p.Nodes) == 0 }
 
-// Snapshots are the phases of the node's turn in which a snapshot is taken of it. Of a node that goes there is nothing to
-// take one of afterwards.
-func (n *NodePlan) Snapshots() []string {
-	if n.Delete {
-		return []string{"pre"}
-	}
-	return []string{"pre", "post"}
-}
+// Snapshots are the phases of the node's turn in which a snapshot is taken of it. That of a node that goes is taken when it
+// is empty, before its subvolume is deleted.
+func (n *NodePlan) Snapshots() []string { return []string{"pre", "post"} }

@@ -76,7 +76,7 @@ func (c counts) String() string {
 		what string
 	}{{c.restarts, "restart"}, {c.reloads, "reload"}, {c.snapshots, "snapshot"}} {
 		if p.n > 0 {
-			parts = append(parts, plural(p.n, p.what))
+			parts = append(parts, Count(p.n, p.what))
 		}
 	}
 	return "Plan: " + strings.Join(parts, "; ") + "."
@@ -85,7 +85,8 @@ func (c counts) String() string {
 // number is n with commas: 10,000.
 func number(n int) string { return humanize.Comma(int64(n)) }
 
-func plural(n int, what string) string {
+// Count says how many of something there are: 1 node, 10,000 nodes.
+func Count(n int, what string) string {
 	if n == 1 {
 		return "1 " + what
 	}

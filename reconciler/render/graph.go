@@ -116,5 +116,5 @@ func (n GraphNode) below() string {
 	if n.Skipped != "" {
 		return "skipped: " + n.Skipped
 	}
-	return plural(n.Objects, "object")
+	return Count(n.Objects, "object")
 }

@@ -97,7 +97,7 @@ func unhandled(p *state.Plan) []state.Change {
 }
 
 func (t *text) header() string {
-	s := fmt.Sprintf("opdbus will change %s (%s unchanged)", plural(len(t.plan.Nodes), "node"), number(t.plan.Unchanged))
+	s := fmt.Sprintf("opdbus will change %s (%s unchanged)", Count(len(t.plan.Nodes), "node"), number(t.plan.Unchanged))
 	host := t.plan.Hostname
 	if host == "" {
 		host = t.plan.Host

@@ -70,8 +70,8 @@ Outputs:
 		p.Nodes[0].Delete, p.Nodes[0].Changes = true, p.Nodes[0].Changes[:1]
 		lines := strings.Split(asText(t, p, Options{}), "\n")
 		assert.Equal(t, "opdbus will change 1 node (5 unchanged) on host 4d5be0b0c6d94c9c9d2e1f2a3b4c5d6e.", lines[0])
-		assert.Equal(t, "  stage.stage-1-core-dbus                       removed with its subvolume · snapshot pre · taken back by snapshot and inverse", lines[2])
-		assert.Equal(t, "Plan: 1 to add, 0 to change, 0 to destroy; 1 snapshot.", lines[5])
+		assert.Equal(t, "  stage.stage-1-core-dbus                       removed with its subvolume · snapshots pre, post · taken back by snapshot and inverse", lines[2])
+		assert.Equal(t, "Plan: 1 to add, 0 to change, 0 to destroy; 2 snapshots.", lines[5])
 	})
 	t.Run("cuts a long text diff, and not when all is asked for", func(t *testing.T) {
 		p := contract()

@@ -35,7 +35,7 @@ func (t *text) value(v json.RawMessage, whole bool) string {
 	case digest.MatchString(s):
 		return s[:strings.IndexByte(s, ':')+13] + t.glyph("…", "...")
 	case strings.Count(s, "\n") > 1:
-		return fmt.Sprintf("(%s, %s)", plural(len(lines(s)), "line"), Bytes(int64(len(s))))
+		return fmt.Sprintf("(%s, %s)", Count(len(lines(s)), "line"), Bytes(int64(len(s))))
 	}
 	if t.o.ASCII {
 		return t.cut(strconv.QuoteToASCII(s), whole)
@@ -63,7 +63,7 @@ func (t *text) diff(d state.Difference) []string {
 	all := lines(hunks)
 	for i, l := range all {
 		if i == diffLines && len(all) > diffLines+1 && !t.o.Verbose {
-			out = append(out, fmt.Sprintf("%s and %s more (--verbose shows all)", t.glyph("…", "..."), plural(len(all)-i, "line")))
+			out = append(out, fmt.Sprintf("%s and %s more (--verbose shows all)", t.glyph("…", "..."), Count(len(all)-i, "line")))
 			break
 		}
 		cells := strings.Split(l, "\t")

@@ -63,9 +63,10 @@ type Change struct {
 	Object string          `json:"object"` // its address within the node
 	Before json.RawMessage `json:"before,omitempty"`
 	After  json.RawMessage `json:"after,omitempty"`
-	// Made is the ledger's entry before the change and At its place there; nil when there was none.
-	Made json.RawMessage `json:"made,omitempty"`
-	At   int             `json:"at,omitempty"`
+	// Made is the ledger's entry before the change and At its place there; nil when there was none. Its Object is the address
+	// within the node that owned it, which is another one than the change's when the object has moved.
+	Made *ledger.Entry `json:"made,omitempty"`
+	At   int           `json:"at,omitempty"`
 	// Origin is where the entry stood when that was under another address.
 	Origin *Origin `json:"origin,omitempty"`
 	Forget bool    `json:"forget,omitempty"`

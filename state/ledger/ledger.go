@@ -50,6 +50,8 @@ type Node struct {
 type Entry struct {
 	Object string          `json:"object"`
 	Made   json.RawMessage `json:"made"`
+	// Sensitive names the attributes that are secret: they are not shown when nobody declares them any more.
+	Sensitive []string `json:"sensitive,omitempty"`
 }
 
 // New is a ledger that owns nothing.
@@ -150,14 +152,14 @@ func (l *Ledger) Node(addr state.NodeAddr) *Node {
 
 // Made is what an object was last made to be; nil when it is not owned.
 func (n *Node) Made(local string) json.RawMessage {
-	made, _ := n.Place(local)
-	return made
+	e, _ := n.Entry(local)
+	return e.Made
 }
 
-// Place is Made and where among the node's objects the entry stands.
-func (n *Node) Place(local string) (made json.RawMessage, at int) {
+// Entry is an object's entry and where it stands among the node's; the zero Entry when the object is not owned.
+func (n *Node) Entry(local string) (e Entry, at int) {
 	if n == nil {
-		return nil, 0
+		return Entry{}, 0
 	}
 	n.once.Do(func() {
 		n.index = make(map[string]int, len(n.Objects))
@@ -166,9 +168,9 @@ func (n *Node) Place(local string) (made json.RawMessage, at int) {
 		}
 	})
 	if i, ok := n.index[local]; ok {
-		return n.Objects[i].Made, i
+		return n.Objects[i], i
 	}
-	return nil, 0
+	return Entry{}, 0
 }
 
 // Stamp says who wrote the ledger for which configuration, in which run.
@@ -276,7 +278,15 @@ func (n *Node) encode() (json.RawMessage, error) {
 			return nil, err
 		}
 		b = append(append(append(b, "\n{\"object\":"...), name...), `,"made":`...)
-		b = append(append(b, e.Made...), '}')
+		b = append(b, e.Made...)
+		if len(e.Sensitive) > 0 {
+			names, err := json.Marshal(e.Sensitive)
+			if err != nil {
+				return nil, err
+			}
+			b = append(append(b, `,"sensitive":`...), names...)
+		}
+		b = append(b, '}')
 	}
 	return append(b, "]}"...), nil
 }

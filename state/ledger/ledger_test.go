@@ -33,7 +33,7 @@ func TestLedger(t *testing.T) {
 	t.Run("is read back as it was written", func(t *testing.T) {
 		l := New()
 		l.Stamp("1.0.0", "host", "sha256:x", 7)
-		l.Set(core, &Node{Run: 7, Objects: []Entry{entry("b", 1), entry("a", 2)}})
+		l.Set(core, &Node{Run: 7, Objects: []Entry{entry("b", 1), entry("a", 2), {Object: `file["s"]`, Made: json.RawMessage(`{}`), Sensitive: []string{"digest"}}}})
 		l.Set(web, &Node{DependsOn: []state.NodeAddr{core}, Run: 3, Objects: []Entry{entry(`q"uote`, 3)}})
 		path := filepath.Join(t.TempDir(), "ledger.json")
 		require.NoError(t, l.Save(path))
@@ -43,6 +43,9 @@ func TestLedger(t *testing.T) {
 		assert.Equal(t, l.Head, back.Head)
 		assert.Equal(t, `{"n":2}`, string(back.Node(core).Made(`file["a"]`)))
 		assert.Nil(t, back.Node(core).Made(`file["c"]`))
+		secret, at := back.Node(core).Entry(`file["s"]`)
+		assert.Equal(t, []string{"digest"}, secret.Sensitive)
+		assert.Equal(t, 2, at)
 		assert.Equal(t, []state.NodeAddr{core}, back.Node(web).DependsOn)
 		info, err := os.Stat(path)
 		require.NoError(t, err)
