@@ -17,12 +17,14 @@ build: (need "build")
 # everything: install what is missing, check, run all tests, see that the golden files are what the code writes
 test: (need "test") check
     go test -race -timeout 20m ./...
+    CGO_ENABLED=0 go test -timeout 5m ./state/snapshot/...
     ./.ci/golden --check
 
 # format, vet, lint; changes nothing
 check: (need "build")
     @test -z "$(gofmt -s -l .)" || { echo "not formatted (just fmt mends it):"; gofmt -s -l .; exit 1; }
     go vet ./...
+    CGO_ENABLED=0 go vet ./state/snapshot/... .
     {{ staticcheck }} ./...
     go mod verify
     go mod tidy -diff
