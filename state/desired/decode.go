@@ -14,6 +14,8 @@ type decoder struct {
 	report  func(hcl.Diagnostics)
 	errors  int
 	unknown *hcl.Range // the last expression that is not known
+	fileset func(dir, pattern string) ([]string, error)
+	expect  func(n int) // nil: nobody cares
 }
 
 // extras are what a struct does not hold: which arguments are sensitive and which were set to null.
@@ -83,18 +85,15 @@ func (d *decoder) nested(f *blockField, c content, w *words, ctx *hcl.EvalContex
 		if p, ok := elem.Addr().Interface().(placed); ok {
 			p.placed(b.def(), b.attrPlace(inner), inside)
 		}
-		n++
-		switch field.Kind() {
-		case reflect.Slice:
+		switch n++; {
+		case field.Kind() == reflect.Slice:
 			field.Set(reflect.Append(field, elem))
-			return
-		case reflect.Pointer:
+		case n > 1:
+			d.errorf(b.def(), "Duplicate "+f.name+" block", "Only one %s block is allowed here.", f.name)
+		case field.Kind() == reflect.Pointer:
 			field.Set(elem.Addr())
 		default:
 			field.Set(elem)
-		}
-		if n > 1 {
-			d.errorf(b.def(), "Duplicate "+f.name+" block", "Only one %s block is allowed here.", f.name)
 		}
 	})
 }
@@ -112,12 +111,21 @@ func (d *decoder) value(expr hcl.Expression, ctx *hcl.EvalContext) (cty.Value, b
 			return cty.NilVal, false
 		}
 	}
-	if !v.IsWhollyKnown() {
+	if !isKnown(v) {
 		d.errors++ // not said again
 		*d.unknown = expr.Range()
 		return cty.NilVal, false
 	}
 	return v, true
+}
+
+// isKnown says whether nothing in a value is unknown. Looking into a set would sort it, and a set of strings that is known
+// has only known elements.
+func isKnown(v cty.Value) bool {
+	if t := v.Type(); t.IsPrimitiveType() || t.IsSetType() && t.ElementType().IsPrimitiveType() {
+		return v.IsKnown()
+	}
+	return v.IsWhollyKnown()
 }
 
 func (d *decoder) diags(diags hcl.Diagnostics) {

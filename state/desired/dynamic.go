@@ -2,8 +2,10 @@ package desired
 
 import (
 	"fmt"
+	"iter"
 
 	"github.com/hashicorp/hcl/v2"
+	"github.com/hashicorp/hcl/v2/hclsyntax"
 	"github.com/zclconf/go-cty/cty"
 	"github.com/zclconf/go-cty/cty/convert"
 )
@@ -79,10 +81,9 @@ func (d *decoder) expand(dyn *block, kind string, s *shape, ctx *hcl.EvalContext
 	each.Variables = map[string]cty.Value{}
 	made := block{kind: kind, labels: make([]string, len(labels)), body: content.body, place: newPlace(dyn.def(), content.content)}
 	failing := 0
-	for it := over.ElementIterator(); it.Next() && failing < maxFailing; {
-		key, value := it.Element()
-		if over.Type().IsSetType() {
-			key = value
+	for key, value := range over {
+		if failing == maxFailing {
+			break
 		}
 		each.Variables[iterator] = cty.ObjectVal(map[string]cty.Value{"key": key, "value": value})
 		before := d.errors
@@ -111,11 +112,15 @@ func contentOf(c content, s *shape) (dynamicContent, bool) {
 	return dynamicContent{}, false
 }
 
-// forEachValue evaluates what a dynamic block goes over.
-func (d *decoder) forEachValue(expr hcl.Expression, ctx *hcl.EvalContext) (cty.Value, bool) {
+// forEachValue evaluates what a dynamic block goes over, and hands out a way to go over it.
+func (d *decoder) forEachValue(expr hcl.Expression, ctx *hcl.EvalContext) (iter.Seq2[cty.Value, cty.Value], bool) {
+	if names, ok := d.filesetCall(expr, ctx); ok {
+		d.expected(len(names))
+		return overNames(names), true
+	}
 	v, ok := d.value(expr, ctx)
 	if !ok {
-		return cty.NilVal, false
+		return nil, false
 	}
 	switch {
 	case v.IsMarked():
@@ -125,9 +130,60 @@ func (d *decoder) forEachValue(expr hcl.Expression, ctx *hcl.EvalContext) (cty.V
 	case !v.CanIterateElements():
 		d.errorf(expr.Range(), "Invalid for_each", "The for_each of a dynamic block must be a list, set, map, tuple or object, not %s.", v.Type().FriendlyName())
 	default:
-		return v, true
+		d.expected(v.LengthInt())
+		return overElements(v), true
 	}
-	return cty.NilVal, false
+	return nil, false
+}
+
+// expected tells who collects the blocks how many are coming.
+func (d *decoder) expected(n int) {
+	if d.expect != nil {
+		d.expect(n)
+	}
+}
+
+func overElements(v cty.Value) iter.Seq2[cty.Value, cty.Value] {
+	return func(yield func(key, value cty.Value) bool) {
+		for it := v.ElementIterator(); it.Next(); {
+			key, value := it.Element()
+			if v.Type().IsSetType() {
+				key = value
+			}
+			if !yield(key, value) {
+				return
+			}
+		}
+	}
+}
+
+func overNames(names []string) iter.Seq2[cty.Value, cty.Value] {
+	return func(yield func(key, value cty.Value) bool) {
+		for _, name := range names {
+			if v := cty.StringVal(name); !yield(v, v) {
+				return
+			}
+		}
+	}
+}
+
+// filesetCall evaluates a for_each that is nothing but a call of fileset. Making the set and sorting it again, which cty
+// does with some fifteen comparisons an element, would cost more than everything else that is done for a file.
+func (d *decoder) filesetCall(expr hcl.Expression, ctx *hcl.EvalContext) ([]string, bool) {
+	call, ok := expr.(*hclsyntax.FunctionCallExpr)
+	if !ok || call.Name != "fileset" || len(call.Args) != 2 || call.ExpandFinal {
+		return nil, false
+	}
+	var args [2]string
+	for i, a := range call.Args {
+		v, diags := a.Value(ctx)
+		if diags.HasErrors() || v.IsMarked() || !v.IsKnown() || v.IsNull() || v.Type() != cty.String {
+			return nil, false // evaluated once more, and reported
+		}
+		args[i] = v.AsString()
+	}
+	names, err := d.fileset(args[0], args[1])
+	return names, err == nil
 }
 
 func (d *decoder) labelExprs(expr hcl.Expression, s *shape) ([]hcl.Expression, bool) {

@@ -164,10 +164,13 @@ func (l *loader) evalInstance(in *instance, ctx *hcl.EvalContext) bool {
 func (l *loader) objects(in *instance, d *decoder, ctx *hcl.EvalContext) {
 	type id struct{ kind, key string }
 	n, cat := in.of, in.of.catalogue
-	nd, seen := in.node, map[id]int{}
-	if count := n.content.blockCount(); count > 0 {
+	nd, count := in.node, n.content.blockCount()
+	seen := make(map[id]int, count)
+	if count > 0 {
 		nd.Objects = make([]state.Declared, 0, count)
 	}
+	d.expect = func(n int) { nd.Objects = slices.Grow(nd.Objects, n) }
+	defer func() { d.expect = nil }()
 	isObject := func(kind string) bool { return cat.kinds[kind] != nil }
 	d.each(n.content, cat.words, isObject, ctx, func(b *block, ctx *hcl.EvalContext) {
 		k := cat.kinds[b.kind]

@@ -174,7 +174,9 @@ func (l *loader) finish() {
 }
 
 // decoder is a decoder that reports here.
-func (l *loader) decoder() *decoder { return &decoder{report: l.hclDiags, unknown: &l.unknown} }
+func (l *loader) decoder() *decoder {
+	return &decoder{report: l.hclDiags, unknown: &l.unknown, fileset: l.fileset}
+}
 
 // failedValue stands for what could not be evaluated: whatever is made of it is unknown and is not reported again.
 func failedValue() cty.Value { return cty.DynamicVal }

@@ -89,20 +89,21 @@ func (s *survey) unknownBlock(at hcl.Range, kind string, w *words) {
 }
 
 func (s *survey) labels(b *block, shape *shape) {
-	at := b.def()
+	at, has := b.def(), "has one label, its "+shape.labelNames()
+	switch n := len(shape.labels); {
+	case n == 0:
+		has = "has no label"
+	case n > 1:
+		has = fmt.Sprintf("has %d labels: %s", n, shape.labelNames())
+	}
 	if len(b.labels) < len(shape.labels) {
-		missing := shape.labels[len(b.labels)].name
-		s.errorf(at, "Missing "+missing+" for "+b.kind, "All %s blocks must have %d label(s) (%s).", b.kind, len(shape.labels), shape.labelNames())
+		s.errorf(at, "Missing "+shape.labels[len(b.labels)].name+" for "+b.kind, "A %s block %s.", b.kind, has)
 		return
 	}
 	if b.native != nil && len(b.native.LabelRanges) > len(shape.labels) {
 		at = b.native.LabelRanges[len(shape.labels)]
 	}
-	if len(shape.labels) == 0 {
-		s.errorf(at, "Extraneous label for "+b.kind, "No labels are expected for %s blocks.", b.kind)
-		return
-	}
-	s.errorf(at, "Extraneous label for "+b.kind, "Only %d label(s) (%s) are expected for %s blocks.", len(shape.labels), shape.labelNames(), b.kind)
+	s.errorf(at, "Extraneous label for "+b.kind, "A %s block %s.", b.kind, has)
 }
 
 // dynamic goes through a dynamic block and, with its iterator in scope, through its content.
