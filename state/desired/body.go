@@ -12,7 +12,7 @@ type content struct {
 	native *hclsyntax.Body
 	attrs  hcl.Attributes
 	blocks hcl.Blocks
-	end    hcl.Range // where something missing would stand
+	extra  hcl.Attributes // what JSON has besides, which may have been meant for blocks as well
 }
 
 // A block is one block of a content, or one that a dynamic block comes to.
@@ -26,17 +26,21 @@ type block struct {
 	place *place
 }
 
-// open reads a body. Names that words do not know are found by survey in the native syntax, and here in JSON.
+// open reads a body. Names that words do not know are left to the survey.
 func open(body hcl.Body, w *words) (content, hcl.Diagnostics) {
 	if native, ok := body.(*hclsyntax.Body); ok {
-		return content{native: native, end: native.EndRange}, nil
+		return content{native: native}, nil
 	}
 	if w == nil {
 		attrs, diags := body.JustAttributes()
-		return content{attrs: attrs, end: body.MissingItemRange()}, diags
+		return content{attrs: attrs}, diags
 	}
-	c, diags := body.Content(&w.schema)
-	return content{attrs: c.Attributes, blocks: c.Blocks, end: c.MissingItemRange}, diags
+	c, rest, diags := body.PartialContent(&w.schema)
+	if diags.HasErrors() {
+		return content{attrs: c.Attributes, blocks: c.Blocks}, diags
+	}
+	extra, diags := rest.JustAttributes()
+	return content{attrs: c.Attributes, blocks: c.Blocks, extra: extra}, diags
 }
 
 // attr is an argument's expression; nil when it is not set.

@@ -47,6 +47,7 @@ func (l *loader) collect(sources []source) []top {
 		c, diags := open(src.file.Body, w)
 		l.hclDiags(diags)
 		s := &survey{report: l.hclDiags, refs: references{}}
+		s.extra(c, w)
 		for _, name := range c.attrNames() {
 			s.attr(name, c.attr(name), c.nameRange(name), w)
 		}
@@ -92,7 +93,7 @@ func (l *loader) take(b *block, s *shape) (keep bool) {
 
 // duplicate reports a second declaration of the same thing.
 func (l *loader) duplicate(what, name string, at, first hcl.Range) {
-	l.errorf(at, "Duplicate "+what, "There is already a %s %q, declared at %s. Each name may be declared once.", what, name, l.at(first))
+	l.errorf(at, "Duplicate "+what, "The %s %q is already declared at %s. Each may be declared once.", what, name, l.at(first))
 }
 
 // at prints a place for the inside of a message.

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"strings"
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
@@ -16,8 +17,12 @@ import (
 func (l *loader) withTemplates(table map[string]function.Function) map[string]function.Function {
 	inside := maps.Clone(table)
 	for _, name := range []string{"templatefile", "templatestring"} {
-		inside[name] = textFunction("path", func(string) (string, error) {
-			return "", errors.New("a template cannot evaluate another template")
+		inside[name] = function.New(&function.Spec{
+			VarParam: &function.Parameter{Name: "args", Type: cty.DynamicPseudoType},
+			Type: func([]cty.Value) (cty.Type, error) {
+				return cty.NilType, errors.New("a template cannot evaluate another template")
+			},
+			Impl: func([]cty.Value, cty.Type) (cty.Value, error) { return cty.DynamicVal, nil },
 		})
 	}
 	table["templatefile"] = templateFunction("path", func(name string) (string, string, error) {
@@ -46,27 +51,22 @@ func templateFunction(first string, find func(arg string) (text, name string, er
 		}
 		expr, diags := hclsyntax.ParseTemplate([]byte(text), name, hcl.InitialPos)
 		if diags.HasErrors() {
-			return cty.DynamicVal, diags
+			return cty.DynamicVal, oneError(diags)
 		}
 		for _, t := range expr.Variables() {
 			if _, ok := vars[t.RootName()]; !ok {
-				return cty.DynamicVal, function.NewArgErrorf(1, "there is no variable %q, which is used at %s.%s", t.RootName(), placeText(rangeOf(t.SourceRange())), didYouMean(t.RootName(), sortedKeys(vars)))
+				return cty.DynamicVal, function.NewArgErrorf(1, "there is no variable %q, which is used at %s", t.RootName(), placeText(rangeOf(t.SourceRange())))
 			}
 		}
 		v, diags := expr.Value(&hcl.EvalContext{Variables: vars, Functions: inside})
 		if diags.HasErrors() {
-			return cty.DynamicVal, diags
+			return cty.DynamicVal, oneError(diags)
 		}
 		return v, nil
 	}
 	return function.New(&function.Spec{
 		Params: []function.Parameter{stringParam(first), {Name: "vars", Type: cty.DynamicPseudoType, AllowMarked: true}},
-		Type: func(args []cty.Value) (cty.Type, error) {
-			if !args[0].IsKnown() || !args[1].IsWhollyKnown() {
-				return cty.DynamicPseudoType, nil
-			}
-			return cty.DynamicPseudoType, nil
-		},
+		Type:   function.StaticReturnType(cty.DynamicPseudoType),
 		Impl: func(args []cty.Value, _ cty.Type) (cty.Value, error) {
 			if !args[1].IsWhollyKnown() {
 				return cty.DynamicVal, nil
@@ -74,6 +74,16 @@ func templateFunction(first string, find func(arg string) (text, name string, er
 			return render(args)
 		},
 	})
+}
+
+// oneError is the first of a template's errors, for the inside of a message.
+func oneError(diags hcl.Diagnostics) error {
+	for _, d := range diags {
+		if d.Severity == hcl.DiagError && d.Subject != nil {
+			return fmt.Errorf("%s: %s: %s", placeText(rangeOf(*d.Subject)), d.Summary, strings.TrimSuffix(d.Detail, "."))
+		}
+	}
+	return diags
 }
 
 func templateVars(v cty.Value) (map[string]cty.Value, error) {

@@ -99,7 +99,7 @@ func (n *node) unknownBlock(kind string) (summary, detail string) {
 		return "", ""
 	}
 	kinds := sortedKeys(n.catalogue.kinds)
-	detail = fmt.Sprintf("The plugin %q has no kind %q in this version of opdbus.%s", n.name, kind, didYouMean(kind, n.catalogue.words.blockNames()))
+	detail = fmt.Sprintf("The plugin %q has no kind %q in this version of opdbus.%s", n.name, kind, didYouMean(kind, n.catalogue.words.names()))
 	if len(kinds) > 0 {
 		detail += " Its kinds are " + strings.Join(kinds, ", ") + "."
 	}

@@ -26,6 +26,12 @@ func (l *loader) scope(refs []*reference) *hcl.EvalContext {
 			whole[r.root] = failedValue()
 			continue
 		}
+		if r.root == "each" { // a node's instances have their own
+			if r.bad {
+				whole["each"] = failedValue()
+			}
+			continue
+		}
 		in := roots[r.root]
 		if in == nil {
 			in = map[string]cty.Value{}
@@ -46,7 +52,6 @@ func (l *loader) scope(refs []*reference) *hcl.EvalContext {
 			in[r.name] = l.nodes[r.root+"."+r.name].value(l)
 		}
 	}
-	delete(roots, "each") // a node's instances have their own
 	vars := map[string]cty.Value{}
 	for root, in := range roots {
 		if len(in) > 0 {

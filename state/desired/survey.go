@@ -39,11 +39,25 @@ func (s *survey) attrs(c content, w *words, def hcl.Range) {
 		for name, a := range c.attrs {
 			s.attr(name, a.Expr, a.NameRange, w)
 		}
+		s.extra(c, w)
 	}
 	for _, name := range w.required {
 		if c.attr(name) == nil {
 			s.errorf(def, "Missing required argument", "The argument %q is required, but no definition was found.", name)
 		}
+	}
+}
+
+// extra reports what JSON has besides, in which an argument looks like a block.
+func (s *survey) extra(c content, w *words) {
+	for name, a := range c.extra {
+		if s.unknown != nil {
+			if summary, detail := s.unknown(name); summary != "" {
+				s.errorf(a.NameRange, summary, "%s", detail)
+				continue
+			}
+		}
+		s.errorf(a.NameRange, "Unsupported argument or block", "No argument or block type is named %q.%s", name, didYouMean(name, w.names()))
 	}
 }
 
