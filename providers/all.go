@@ -1,0 +1,18 @@
+// Package providers lists the kinds that this build of opdbus knows. It may import state and the providers below it.
+package providers
+
+import (
+	"slices"
+
+	"github.com/opdbus/opdbus/providers/registry"
+	"github.com/opdbus/opdbus/providers/stage"
+	"github.com/opdbus/opdbus/state"
+)
+
+// All are the kinds of all providers, one entry a provider.
+func All(host state.Host) state.Kinds {
+	return slices.Concat(
+		stage.Kinds(host),
+		registry.Kinds(host),
+	)
+}
