@@ -9,7 +9,7 @@ import (
 )
 
 // shown is how many changes of a sort are listed of each node; a plan of 10,000 links is to be read by a person.
-const shown = 20
+const shown = 10
 
 // A group is what changes have in common that need not all be listed.
 type group struct {

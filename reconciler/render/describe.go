@@ -93,12 +93,14 @@ func (t *text) summary(c *state.Change, o state.Object, err error) (what string,
 	return t.bare(*target) + " (" + details + ")", below, nil
 }
 
-// details are the first few attributes that tell something: not digests, and not that root owns it.
+// details are the first few attributes that tell something: not digests, not that root owns it, and no lists, which are
+// long and which verbose output has.
 func (t *text) details(attrs []state.Attribute) string {
 	var parts []string
 	for _, a := range attrs {
 		root := (a.Name == "owner" || a.Name == "group") && str(a.Value) == "root"
-		if a.Name == "target" || root || digest.MatchString(str(a.Value)) {
+		list := !a.Sensitive && strings.HasPrefix(string(a.Value), "[")
+		if a.Name == "target" || root || list || digest.MatchString(str(a.Value)) {
 			continue
 		}
 		if len(parts) == 4 {
