@@ -235,13 +235,9 @@ func (r *registrations) write(t *hostfs.Tree, before *Registration, after Regist
 	if err != nil {
 		return err
 	}
-	content, err := encode(after)
-	if err != nil {
-		return err
-	}
 	owner := hostfs.Attributes{UID: os.Geteuid(), GID: os.Getegid(), Mode: 0o644}
 	fill := func(f *os.File) error {
-		_, err := f.Write(content)
+		_, err := f.Write(encode(after))
 		return err
 	}
 	return t.In(r.path(after.Name), func(d *hostfs.Dir, name string) error {

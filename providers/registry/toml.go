@@ -1,6 +1,10 @@
 package registry
 
 import (
+	"bytes"
+	"fmt"
+	"strings"
+
 	"github.com/pelletier/go-toml/v2"
 )
 
@@ -26,11 +30,42 @@ type capabilities struct {
 	Verify   bool `toml:"verify"`
 }
 
-func encode(r Registration) ([]byte, error) {
-	return toml.Marshal(document{
-		Plugin:       header{Name: r.Name, Version: r.Version, Provider: r.Provider, Stage: r.Stage, Schema: r.Schema, Digest: r.Digest},
-		Capabilities: capabilities{Query: r.Query, Apply: r.Apply, Rollback: r.Rollback, Verify: r.Verify},
-	})
+// encode writes a registry file. The same registration is the same bytes, and there is no time in them.
+func encode(r Registration) []byte {
+	var b bytes.Buffer
+	b.WriteString("[plugin]\n")
+	for _, f := range []struct{ name, value string }{
+		{"name", r.Name}, {"version", r.Version}, {"provider", r.Provider}, {"stage", r.Stage}, {"schema", r.Schema}, {"digest", r.Digest},
+	} {
+		fmt.Fprintf(&b, "%s = %s\n", f.name, quote(f.value))
+	}
+	b.WriteString("[capabilities]\n")
+	for _, f := range []struct {
+		name  string
+		value bool
+	}{{"query", r.Query}, {"apply", r.Apply}, {"rollback", r.Rollback}, {"verify", r.Verify}} {
+		fmt.Fprintf(&b, "%s = %t\n", f.name, f.value)
+	}
+	return b.Bytes()
+}
+
+// quote writes a TOML string between double quotes, which the library does only where it must.
+func quote(s string) string {
+	var b strings.Builder
+	b.WriteByte('"')
+	for _, c := range strings.ToValidUTF8(s, "\uFFFD") {
+		switch {
+		case c == '"' || c == '\\':
+			b.WriteByte('\\')
+			b.WriteRune(c)
+		case c < ' ' || c == 0x7f:
+			fmt.Fprintf(&b, "\\u%04X", c)
+		default:
+			b.WriteRune(c)
+		}
+	}
+	b.WriteByte('"')
+	return b.String()
 }
 
 // decode reads a registry file; one that cannot be read is a registration with a problem.

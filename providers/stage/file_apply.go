@@ -156,7 +156,10 @@ func (a *applier) create(after *File) error {
 		if so, err := a.so(d, name, s, after); so || err != nil {
 			return err
 		}
-		if after.Backup != "" {
+		switch {
+		case after.Type == typeCopyOnce && s.stat.IsRegular():
+			return nil // it is written where nothing is, and only there
+		case after.Backup != "":
 			return a.setAside(d, name, after)
 		}
 		return fmt.Errorf("%s appeared since it was planned, and is left alone; make a new plan", after.Target)
@@ -165,9 +168,6 @@ func (a *applier) create(after *File) error {
 
 // so says whether what stands there is what is wanted; then what a cut left beside it goes.
 func (a *applier) so(d *hostfs.Dir, name string, s *standing, want *File) (bool, error) {
-	if want.Type == typeCopyOnce && s.stat.IsRegular() {
-		return true, d.ClearTemp(name)
-	}
 	so, err := s.is(want)
 	if !so || err != nil {
 		return false, err

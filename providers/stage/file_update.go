@@ -89,6 +89,9 @@ func (a *applier) replace(d *hostfs.Dir, name string, s *standing, before, after
 	if err != nil {
 		return err
 	}
+	if !is && after.Type == typeCopyOnce && s.stat.IsRegular() {
+		return nil // an edit is left alone
+	}
 	if !is {
 		return fmt.Errorf("%s changed since it was planned, and is left alone; make a new plan", before.Target)
 	}

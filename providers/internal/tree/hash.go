@@ -111,8 +111,11 @@ func hashAt(dir int, path string) (digest string, before, after Stat, err error)
 
 // OpenBelow opens a file below a directory, following no link on the way and waiting for nothing.
 func OpenBelow(dir int, path string, flags uint64) (int, error) {
+	if flags&unix.O_PATH == 0 {
+		flags |= unix.O_NONBLOCK
+	}
 	return unix.Openat2(dir, path, &unix.OpenHow{
-		Flags:   flags | unix.O_NOFOLLOW | unix.O_NONBLOCK | unix.O_CLOEXEC,
+		Flags:   flags | unix.O_NOFOLLOW | unix.O_CLOEXEC,
 		Resolve: unix.RESOLVE_BENEATH | unix.RESOLVE_NO_SYMLINKS | unix.RESOLVE_NO_MAGICLINKS,
 	})
 }
