@@ -106,3 +106,6 @@ func TestContract(t *testing.T) {
 	})
 	require.NotEmpty(t, Kinds(state.Host{}))
 }
+
+// index is one of the stage's indexes.
+func (w *world) index(of string) *tree.Index { return tree.Load(newHost(w.Host).index(w.node, of)) }

@@ -110,6 +110,7 @@ func (e *expansion) checkOwner(d *state.Declared, f *File) {
 
 // file makes the objects of one valid block.
 func (e *expansion) file(d *state.Declared, f File) {
+	made := f.Content != nil
 	f.Content = nil
 	if f.Type == typeDirectory {
 		f.Mode, f.Owner, f.Group = either(f.Mode, "0755"), either(f.Owner, rootName), either(f.Group, rootName)
@@ -117,6 +118,9 @@ func (e *expansion) file(d *state.Declared, f File) {
 		return
 	}
 	at, ok := e.byPath[f.Path]
+	if !ok && made {
+		return // why it could not be put there was said
+	}
 	if !ok {
 		e.diags.Errorf(d.Source, "No such file in the stage", "%q is not in the stage's files.%s", f.Path, e.hint(f.Path))
 		return

@@ -107,7 +107,7 @@ func (l *looker) readAt(node state.NodeAddr, want *File, target string, live *Fi
 	case hostfs.IsMissing(err):
 		return false, nil
 	case errors.As(err, &blocked):
-		*live = File{Type: typeBlocked, Why: blocked.Reason}
+		*live, err = File{Type: typeBlocked, Why: blocked.Reason}, nil
 	case err != nil:
 		return false, err
 	}

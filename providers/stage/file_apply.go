@@ -258,7 +258,12 @@ func (a *applier) ours(s *standing, before *File) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	live.Target, live.Backup = before.Target, before.Backup
+	live.Target = before.Target
+	if before.Backup != "" {
+		if live.Backup, err = a.backup(before.Backup); err != nil {
+			return false, err
+		}
+	}
 	if a.files.Owns(before, live) {
 		return false, fmt.Errorf("%s changed since it was planned (%s); make a new plan", before.Target, difference(live, *before))
 	}
