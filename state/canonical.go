@@ -58,8 +58,6 @@ type canonicalChange struct {
 	MadeAt    *Addr    `json:"made_at,omitempty"`
 	Sensitive []string `json:"sensitive,omitempty"`
 	Note      string   `json:"note,omitempty"`
-	File      string   `json:"file,omitempty"`
-	Line      int      `json:"line,omitempty"`
 }
 
 // Canonical is the plan in the form that its digest is made of, lines of JSON: equal plans have equal bytes, wherever the
@@ -111,7 +109,7 @@ func (p *Plan) canonical(w io.Writer, key []byte) error {
 			return err
 		}
 		for i := range n.Changes {
-			c, err := n.Changes[i].canonical(p.Dir, key)
+			c, err := n.Changes[i].canonical(key)
 			if err == nil {
 				err = e.Encode(&c)
 			}
@@ -131,10 +129,10 @@ func (n *NodePlan) canonical() canonicalNode {
 	}
 }
 
-func (c *Change) canonical(dir string, key []byte) (canonicalChange, error) {
+func (c *Change) canonical(key []byte) (canonicalChange, error) {
 	out := canonicalChange{
 		Object: c.Addr.Local(), Action: c.Action(), Cause: c.Cause, Note: c.Note,
-		Sensitive: slices.Sorted(slices.Values(c.Sensitive)), File: c.Source.Relative(dir), Line: c.Source.Line,
+		Sensitive: slices.Sorted(slices.Values(c.Sensitive)),
 	}
 	if c.MadeAt != (Addr{}) {
 		out.MadeAt = &c.MadeAt

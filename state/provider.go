@@ -57,8 +57,11 @@ type Planner[T Object] interface {
 	PlanAll(ctx context.Context, items []Planned[T]) error
 }
 
-// A Saver puts aside what a change would destroy and nothing else holds, into the node's subvolume, before the
-// snapshot is taken.
+// SavedDir is where in a node's subvolume Savers put things aside. It is there while a step is under way, and in the snapshot
+// that the step begins with.
+const SavedDir = ".opdbus/saved"
+
+// A Saver puts aside what a change would destroy and nothing else holds, into SavedDir, before the snapshot is taken.
 type Saver[T Object] interface {
 	Save(ctx context.Context, site Site, changes []ChangeOf[T]) error
 }

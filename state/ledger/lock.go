@@ -26,6 +26,9 @@ type Holder struct {
 }
 
 func (h Holder) String() string {
+	if h.PID == 0 {
+		return "another process"
+	}
 	s := fmt.Sprintf("process %d (%s) since %s", h.PID, h.Command, h.Since.Format(time.RFC3339))
 	if h.Run > 0 {
 		s += fmt.Sprintf(", run %d", h.Run)
@@ -40,9 +43,6 @@ type LockedError struct {
 }
 
 func (e *LockedError) Error() string {
-	if e.Holder.PID == 0 {
-		return fmt.Sprintf("the lock %s is held by another process; wait for it, or give --lock-timeout", e.Path)
-	}
 	return fmt.Sprintf("the lock %s is held by %s; wait for it, or give --lock-timeout", e.Path, e.Holder)
 }
 

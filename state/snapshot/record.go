@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"time"
 
@@ -15,6 +14,9 @@ import (
 const (
 	RecordDir  = ".opdbus"
 	recordFile = "snapshot.json"
+	// previousFile is the record that a step found, kept until the step's own last one, so that taking the step back gives
+	// back the same tree.
+	previousFile = "previous.json"
 )
 
 // RecordPath is where the record of the subvolume at dir is.
@@ -101,43 +103,4 @@ func (r Record) encode() ([]byte, error) {
 		b = append(b, '}')
 	}
 	return append(b, "\n]}\n"...), nil
-}
-
-// write puts the record into the subvolume at dir in place of the one there. It does not sync: the snapshot does.
-func (r Record) write(dir string) error {
-	data, err := r.encode()
-	if err != nil {
-		return err
-	}
-	root, err := os.OpenRoot(dir)
-	if err != nil {
-		return err
-	}
-	defer root.Close()
-	if err := root.Mkdir(RecordDir, 0o700); err != nil && !errors.Is(err, os.ErrExist) {
-		return err
-	}
-	if info, err := root.Lstat(RecordDir); err != nil || !info.IsDir() {
-		return errors.Join(err, fmt.Errorf("%s is not a directory; move it away", filepath.Join(dir, RecordDir)))
-	}
-	if err := root.Chmod(RecordDir, 0o700); err != nil {
-		return err
-	}
-	name := filepath.Join(RecordDir, recordFile)
-	temp := name + ".new"
-	if err := root.Remove(temp); err != nil && !errors.Is(err, os.ErrNotExist) {
-		return err
-	}
-	f, err := root.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(data)
-	if err = errors.Join(err, f.Close()); err == nil {
-		err = root.Rename(temp, name)
-	}
-	if err != nil {
-		return errors.Join(err, root.Remove(temp))
-	}
-	return nil
 }
