@@ -104,4 +104,3 @@ func FuzzFormat(f *testing.F) {
 		require.Equal(t, string(once), string(twice))
 	})
 }
-
