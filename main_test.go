@@ -42,7 +42,7 @@ func layers() []layer {
 		{"graph", nil, nil},
 		{"state", nil, nil},
 		{"state/durable", nil, []string{"github.com/google/renameio/v2", xsys}},
-		{"state/desired", []string{"state", "graph"}, append(language(), "github.com/agext/levenshtein", "github.com/santhosh-tekuri/jsonschema/v6")},
+		{"state/desired", []string{"state", "graph"}, append(language(), "github.com/agext/levenshtein", "github.com/santhosh-tekuri/jsonschema/v6", "golang.org/x/text")},
 		{"state/ledger", []string{"state", "state/durable"}, []string{xsys}},
 		{"state/journal", []string{"state", "state/durable", "state/ledger"}, []string{xsys}},
 		{"state/snapshot", []string{"state", "state/durable"}, []string{"github.com/containerd/btrfs/v2", xsys}},
@@ -55,6 +55,7 @@ func layers() []layer {
 		{"reconciler", []string{"graph", "state", "state/durable", "state/journal", "state/ledger", "state/snapshot", "state/store"}, []string{hclog, xsys, "github.com/cyphar/filepath-securejoin"}},
 		{"reconciler/render", []string{"graph", "state"}, []string{"github.com/aymanbagabas/go-udiff", "github.com/dustin/go-humanize"}},
 		{"reconciler/cli", []string{"graph", "reconciler", "reconciler/render", "state", "state/*"}, []string{"github.com/aymanbagabas/go-udiff", "github.com/mattn/go-shellwords", "github.com/spf13/cobra", "github.com/spf13/pflag", hclog, xsys, "golang.org/x/term"}},
+		{"reconciler/faulttest", []string{"state/snapshot/snapshottest"}, []string{testify, xsys}},
 		{"bench", nil, language()},
 		{".", []string{"providers", "reconciler/cli"}, nil},
 	}
@@ -72,7 +73,7 @@ func language() []string {
 func forTests() []string {
 	return []string{
 		"github.com/hashicorp/go-hclog", "github.com/hashicorp/terraform-json", "github.com/rogpeppe/go-internal",
-		"github.com/santhosh-tekuri/jsonschema/v6", "github.com/stretchr/testify", "golang.org/x/sys", "pgregory.net/rapid",
+		"github.com/santhosh-tekuri/jsonschema/v6", "github.com/stretchr/testify", "golang.org/x/sys", "golang.org/x/tools/txtar", "pgregory.net/rapid",
 	}
 }
 
@@ -187,7 +188,7 @@ func TestExamples(t *testing.T) {
 			root := scratchRoot(t)
 
 			output(t, exec.Command(opdbus, "fmt", "--check", dir))
-			plan := output(t, exec.Command(opdbus, "--root", root, "plan", "--verbose", dir))
+			plan := output(t, exec.Command(opdbus, "--root", root, "plan", dir))
 
 			if os.Getenv("UPDATE") != "" {
 				require.NoError(t, os.WriteFile(golden, []byte(plan), 0o644))

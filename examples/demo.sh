@@ -44,8 +44,9 @@ run opdbus init
 say "What would be done?"
 run opdbus plan examples/staging-guide
 
-say "Do it: in dependency order, each stage between two read-only snapshots."
-run opdbus apply --auto-approve examples/staging-guide
+say "Do it: in dependency order, each stage between two read-only snapshots. (apply shows the plan again, which is left out here.)"
+echo '$ opdbus apply --auto-approve examples/staging-guide'
+opdbus apply --auto-approve examples/staging-guide | sed -n '/^Applied/p'
 
 say "The links and copies, as the file system has them."
 (cd "$root" && find usr etc/motd.d etc/sysctl.d etc/modules-load.d etc/op-dbus -type l -printf '/%p -> %l\n' -o -type f -printf '/%p (%m, %s bytes)\n' | sort)
