@@ -10,11 +10,9 @@ import (
 	"github.com/opdbus/opdbus/state"
 )
 
-// What file blocks may say.
-var (
-	fileTypes = []string{typeSymlink, typeCopy, typeCopyOnce, typeDirectory}
-	conflicts = []string{onFail, onBackup, onAdopt}
-)
+// fileTypes and conflicts are what file blocks may say.
+func fileTypes() []string { return []string{typeSymlink, typeCopy, typeCopyOnce, typeDirectory} }
+func conflicts() []string { return []string{onFail, onBackup, onAdopt} }
 
 // What is done about something else at a target.
 const (
@@ -49,11 +47,11 @@ func (e *expansion) check(d *state.Declared, f *File) {
 	if f.OnConflict == "" {
 		f.OnConflict = onFail
 	}
-	if !slices.Contains(fileTypes, f.Type) {
-		e.diags.Errorf(attrOf(d, "type"), "Unknown type of file", "%q is not one of %s.%s", f.Type, quoted(fileTypes), closest.Hint(f.Type, fileTypes))
+	if !slices.Contains(fileTypes(), f.Type) {
+		e.diags.Errorf(attrOf(d, "type"), "Unknown type of file", "%q is not one of %s.%s", f.Type, quoted(fileTypes()), closest.Hint(f.Type, fileTypes()))
 	}
-	if !slices.Contains(conflicts, f.OnConflict) {
-		e.diags.Errorf(attrOf(d, "on_conflict"), "Unknown way to settle a conflict", "%q is not one of %s.%s", f.OnConflict, quoted(conflicts), closest.Hint(f.OnConflict, conflicts))
+	if !slices.Contains(conflicts(), f.OnConflict) {
+		e.diags.Errorf(attrOf(d, "on_conflict"), "Unknown way to settle a conflict", "%q is not one of %s.%s", f.OnConflict, quoted(conflicts()), closest.Hint(f.OnConflict, conflicts()))
 	}
 	if f.Content != nil && f.Type == typeDirectory {
 		e.diags.Errorf(attrOf(d, "content"), "A directory cannot have content", "Leave out content, or choose another type.")
