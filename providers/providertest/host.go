@@ -15,7 +15,7 @@ import (
 // Host is a root with a store on a btrfs of its own.
 func Host(t testing.TB) state.Host {
 	t.Helper()
-	root := filepath.Join(snapshottest.Mount(t, 512), "root")
+	root := filepath.Join(snapshottest.Mount(t, 4096), "root")
 	host := state.Host{Root: root, Store: "/var/lib/op-dbus", Registry: "/etc/op-dbus/plugins", Subvolumes: snapshot.Btrfs{}}
 	for _, dir := range []string{"/var/lib/op-dbus/staging/snapshots", "/var/lib/op-dbus/state", "/etc", "/usr/local/bin", "/tmp"} {
 		require.NoError(t, os.MkdirAll(host.Path(dir), 0o755))
