@@ -40,6 +40,9 @@ func (l *loader) checkReference(r *reference, by string) {
 func (l *loader) bad(r *reference, summary, detail string, args ...any) {
 	r.bad = true
 	l.errorf(r.at, summary, detail, args...)
+	for _, at := range r.also {
+		l.errorf(at, summary, detail, args...)
+	}
 }
 
 func (l *loader) checkNamed(r *reference, what, how string, names []string) {

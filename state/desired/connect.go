@@ -25,13 +25,18 @@ func (l *loader) connect() {
 	g := graph.New(state.NodeAddr.Compare)
 	for _, id := range sortedKeys(l.nodes) {
 		n := l.nodes[id]
+		var ctx *hcl.EvalContext
+		var referred []state.Dependency
 		for _, in := range n.instances {
 			if !in.live() {
 				continue
 			}
+			if ctx == nil {
+				ctx = l.scope(n.refs)
+				referred = l.referred(n, n.refs, hcl.Range{}, map[string]bool{})
+			}
 			g.Add(in.addr)
-			deps := l.explicit(in)
-			deps = append(deps, l.referred(n, n.refs, hcl.Range{}, map[string]bool{})...)
+			deps := append(l.explicit(in, ctx), referred...)
 			if by := registrars[n.name]; n.typ == state.PluginNode && by != nil {
 				deps = append(deps, state.Dependency{On: by.addr, Why: whyRegisters, Source: by.node.Attr("plugins")})
 			}
@@ -51,13 +56,9 @@ func (l *loader) connect() {
 }
 
 // explicit is what the dependencies argument says.
-func (l *loader) explicit(in *instance) []state.Dependency {
+func (l *loader) explicit(in *instance, ctx *hcl.EvalContext) []state.Dependency {
 	var deps []state.Dependency
-	if len(in.of.depends) == 0 {
-		return nil
-	}
-	ctx := l.scope(in.of.refs)
-	if in.addr.Key != "" {
+	if in.addr.Key != "" && len(in.of.depends) > 0 {
 		ctx = l.eachScope(ctx, in.of, in.addr.Key)
 	}
 	for _, d := range in.of.depends {

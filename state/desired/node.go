@@ -83,14 +83,15 @@ func (l *loader) surveyNode(n *node) {
 		}
 	}
 	n.forEach = n.content.attr("for_each")
-	n.gateRefs = gate.refs.list()
 	n.depends = l.dependencies(n.content.attr("dependencies"), s)
-	n.refs = s.refs.list()
-	for _, r := range n.gateRefs {
-		if !slices.ContainsFunc(n.refs, func(o *reference) bool { return o.at == r.at }) {
-			n.refs = append(n.refs, r)
-		}
+	for id, r := range gate.refs {
+		s.refs.put(id, r)
 	}
+	n.refs = s.refs.list()
+	for id := range gate.refs {
+		n.gateRefs = append(n.gateRefs, s.refs[id]) // checked with the others
+	}
+	slices.SortFunc(n.gateRefs, func(a, b *reference) int { return comparePlace(a.at, b.at) })
 }
 
 // unknownBlock explains a block that is no kind of a plugin's.

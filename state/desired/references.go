@@ -16,7 +16,8 @@ type reference struct {
 	name string        // empty where the root is spoken of as a whole
 	rest hcl.Traversal // after the name
 	at   hcl.Range
-	bad  bool // reported; whatever is made of it fails quietly
+	also []hcl.Range // where else the same is spoken of
+	bad  bool        // reported; whatever is made of it fails quietly
 }
 
 // references hold what a block's expressions speak of, each once, at its first place.
@@ -49,9 +50,20 @@ func (rs references) add(t hcl.Traversal, shadow []string) {
 		}
 		id.WriteString(name)
 	}
-	old := rs[id.String()]
-	if old == nil || before(r.at, old.at) {
-		rs[id.String()] = r
+	rs.put(id.String(), r)
+}
+
+// put keeps the first place of a reference as its own.
+func (rs references) put(id string, r *reference) {
+	old := rs[id]
+	switch {
+	case old == nil:
+		rs[id] = r
+	case before(r.at, old.at):
+		r.also = append(append(r.also, old.also...), old.at)
+		rs[id] = r
+	default:
+		old.also = append(append(old.also, r.also...), r.at)
 	}
 }
 
