@@ -14,7 +14,7 @@ import (
 func Kinds(host state.Host) state.Kinds {
 	h := newHost(host)
 	stage := state.KindOf[Stage](provider, "stage", &stages{h})
-	payload := state.KindOf[Payload](provider, "payload", &payloads{h})
+	payload := state.KindOf[Payload](provider, "payload", &payloads{host: h})
 	file := state.KindOf[File](provider, "file", &files{host: h})
 	marker := state.KindOf[Marker](provider, "marker", &markers{h})
 	payload.InTree, marker.InTree = true, true

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -25,7 +26,7 @@ func (p *payloads) ApplyAll(ctx context.Context, site state.Site, changes []stat
 	if err := p.Subvolumes.Snapshot(site.Dir, site.Beside, false); err != nil {
 		return err
 	}
-	b := &builder{host: p.host, site: site, owners: &owners{host: p.host}, written: make(map[string]string, len(changes))}
+	b := &builder{payloads: p, site: site, owners: &owners{host: p.host}, written: make(map[string]string, len(changes))}
 	if err := b.build(ctx, changes); err != nil {
 		return errors.Join(err, p.Subvolumes.Delete(site.Beside))
 	}
@@ -63,7 +64,7 @@ func (p *payloads) saveIndexes(node state.NodeAddr, entries []tree.Entry) error 
 
 // A builder changes a tree that nobody looks at.
 type builder struct {
-	*host
+	*payloads
 	site    state.Site
 	owners  *owners
 	root    int
@@ -75,7 +76,10 @@ func (b *builder) build(ctx context.Context, changes []state.ChangeOf[Payload]) 
 		return fmt.Errorf("cannot open %s: %w", b.site.Beside, err)
 	}
 	defer unix.Close(b.root)
-	for i := len(changes) - 1; i >= 0; i-- { // what is in a directory comes after it
+	// A directory is made before what is in it, and removed after it, in whatever order the changes come.
+	changes = slices.Clone(changes)
+	slices.SortFunc(changes, func(x, y state.ChangeOf[Payload]) int { return tree.Compare(x.Addr.Key, y.Addr.Key) })
+	for i := len(changes) - 1; i >= 0; i-- {
 		if err := b.clear(&changes[i]); err != nil {
 			return err
 		}
@@ -119,7 +123,8 @@ func (b *builder) clear(c *state.ChangeOf[Payload]) error {
 	case err == nil, errors.Is(err, unix.ENOENT):
 		return nil
 	case c.After == nil && (errors.Is(err, unix.ENOTEMPTY) || errors.Is(err, unix.ENOTDIR) || errors.Is(err, unix.EISDIR)):
-		return nil // it holds, or is, what nobody declared
+		b.left.Store(leftover{b.site.Node, c.Before.Path}, true) // it holds, or is, what nobody declared
+		return nil
 	}
 	return fmt.Errorf("cannot remove %s from the stage: %w", c.Before.Path, err)
 }
@@ -139,6 +144,7 @@ func (b *builder) in(p string, f func(dir int, name string) error) error {
 }
 
 func (b *builder) directory(p *Payload) error {
+	b.left.Delete(leftover{b.site.Node, p.Path})
 	a, err := b.owners.attributes(p.Mode, p.Owner, p.Group)
 	if err == nil {
 		err = b.in(p.Path, func(dir int, name string) error {
@@ -162,7 +168,7 @@ func (b *builder) directory(p *Payload) error {
 // look lists the tree as it was built, and waits until a later change to any of its files is sure to show in its times.
 func (b *builder) look(ctx context.Context) ([]tree.Entry, error) {
 	entries, err := tree.Scan(ctx, b.site.Beside, tree.Options{
-		Index: tree.Load(b.index(b.site.Node, ofTree)),
+		Index: tree.Load(b.host.index(b.site.Node, ofTree)),
 		Skip:  notPayload,
 		Known: func(path string) string { return b.written[path] },
 	})

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"sort"
 	"strings"
+	"sync"
 
 	"github.com/opdbus/opdbus/providers/internal/hostfs"
 	"github.com/opdbus/opdbus/providers/internal/tree"
@@ -14,7 +15,16 @@ import (
 )
 
 // payloads is the provider of what is in stages' trees.
-type payloads struct{ *host }
+type payloads struct {
+	*host
+	// left are what deletions left because something is in them that nobody declared: nobody's from then on.
+	left sync.Map // by leftover
+}
+
+type leftover struct {
+	node state.NodeAddr
+	path string
+}
 
 // errBatch says that the node has to be known: objects in its tree are read and made in batches only.
 var errBatch = errors.New("what is in a node's tree can be read and made only with its address")
@@ -72,6 +82,9 @@ func (p *payloads) readNode(ctx context.Context, node state.NodeAddr, items []st
 			if next == len(entries) || entries[next].Path != want.Path {
 				continue
 			}
+		}
+		if _, left := p.left.Load(leftover{node, want.Path}); left {
+			continue
 		}
 		if err := livePayload(&entries[next], want, owners, &found[n]); err != nil {
 			return err

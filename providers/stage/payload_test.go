@@ -97,6 +97,31 @@ func TestPayload(t *testing.T) {
 		_, n = w.deploy(t, source, made)
 		assert.Equal(t, 4, n)
 		assert.Equal(t, "theirs", strings.Join(names(t, w.site.Dir+"/bin"), " "), "what nobody declared is left")
+		addrs, wants := []state.Addr{w.addr("payload", "bin")}, []state.Object{made["bin"]}
+		lives, err := w.kind("payload").Read(t.Context(), addrs, wants)
+		require.NoError(t, err)
+		assert.Nil(t, lives[0], "and its directory is no longer the stage's")
+	})
+	t.Run("deletions come in any order", func(t *testing.T) {
+		w := newWorld(t)
+		source := t.TempDir()
+		providertest.Write(t, source+"/a/b/c/f", "")
+		made, _ := w.deploy(t, source, nil)
+		for _, backward := range []bool{false, true} {
+			var changes []state.Change
+			for _, path := range sortedPaths(made) {
+				changes = append(changes, state.Change{Addr: w.addr("payload", path), Before: made[path]})
+			}
+			if backward {
+				slices.Reverse(changes)
+			}
+			require.NoError(t, w.kind("payload").Apply(t.Context(), w.site, changes))
+			require.Empty(t, names(t, w.site.Dir))
+			for i, c := range changes {
+				changes[i] = c.Inverse()
+			}
+			require.NoError(t, w.kind("payload").Apply(t.Context(), w.site, changes))
+		}
 	})
 	t.Run("unchanged files are not opened again", func(t *testing.T) {
 		w := newWorld(t)
