@@ -50,7 +50,7 @@ func TestDiagnostics(t *testing.T) {
 				}
 			}
 			config, files, diags := desired.Load(context.Background(), o)
-			require.Equal(t, diags.HasErrors(), config == nil)
+			require.True(t, diags.HasErrors() || config != nil)
 			got := strings.ReplaceAll(text(t, files, diags), dir+"/", "")
 			if *update {
 				archive.Files = append(kept, txtar.File{Name: "want", Data: []byte(got)})

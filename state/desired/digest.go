@@ -13,6 +13,10 @@ type digest struct{ entries map[string]string }
 
 func newDigest() *digest { return &digest{map[string]string{}} }
 
+// source notes a source by the SHA-256 of its bytes: what the file is called does not matter, as the files of a
+// configuration are one, in any order.
+func (d *digest) source(sum string) { d.entries["source\x00"+sum] = "" }
+
 // file notes a file that was read, by its name in the configuration and the SHA-256 of its bytes.
 func (d *digest) file(name, sum string) { d.entries["file\x00"+name] = sum }
 

@@ -20,17 +20,19 @@ func (l *loader) evalNode(n *node) {
 		n.failed = true
 		return
 	}
-	var ctx *hcl.EvalContext
+	scope := l.unchecked
+	if slices.ContainsFunc(n.instances, func(in *instance) bool { return in.absent() == "" }) {
+		scope = l.scope
+	}
+	ctx := scope(n.refs)
 	for _, in := range n.instances {
-		if in.absent() != "" {
-			continue
-		}
-		if ctx == nil {
-			ctx = l.scope(n.refs)
-		}
 		each := ctx
 		if in.addr.Key != "" {
 			each = l.eachScope(ctx, n, in.addr.Key)
+		}
+		if in.absent() != "" {
+			l.leaveOut(in, each)
+			continue
 		}
 		if !l.evalInstance(in, each) {
 			n.failed = true
@@ -131,12 +133,27 @@ func (l *loader) gate(in *instance, ctx *hcl.EvalContext) bool {
 		in.disabled = true
 	case g.RequiresFeature != "" && !l.features[g.RequiresFeature]:
 		in.skipped = fmt.Sprintf("the feature %q is off", g.RequiresFeature)
-		l.config.Skipped = append(l.config.Skipped, state.Skipped{Addr: in.addr, Reason: in.skipped, Source: rangeOf(n.def)})
 	}
 	if g.RequiresFeature != "" && slices.Contains(l.o.Facts.Features, g.RequiresFeature) {
 		l.digest.value("feature", g.RequiresFeature, []byte("on"))
 	}
 	return true
+}
+
+// leaveOut notes an instance that is left out: one whose feature is off, and one that is disabled and protected, as being
+// left out does not lift its protection. Mistakes in what nobody uses are not reported.
+func (l *loader) leaveOut(in *instance, ctx *hcl.EvalContext) {
+	n := in.of
+	var common nodeCommon
+	quiet := &decoder{report: func(hcl.Diagnostics) {}, unknown: new(hcl.Range), fileset: l.fileset}
+	quiet.fields(n.content, n.catalogue.common, n.catalogue.words, ctx, reflect.ValueOf(&common).Elem())
+	s := state.Skipped{Addr: in.addr, Reason: in.skipped, Source: rangeOf(n.def), PreventDestroy: common.Lifecycle != nil && common.Lifecycle.PreventDestroy}
+	if in.disabled {
+		s.Reason = "enabled is false"
+	}
+	if in.skipped != "" || s.PreventDestroy {
+		l.config.Skipped = append(l.config.Skipped, s)
+	}
 }
 
 // evalInstance evaluates one node's arguments and objects.

@@ -114,7 +114,7 @@ func (l *loader) parse(names []string, path func(name string) string) []source {
 			l.files.add(s.name, s.file)
 		}
 		if s.bytes != nil {
-			l.digest.file(s.name, hex.EncodeToString(s.sum[:]))
+			l.digest.source(hex.EncodeToString(s.sum[:]))
 		}
 	}
 	return sources

@@ -1,6 +1,7 @@
 package desired_test
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -10,6 +11,7 @@ import (
 	"time"
 
 	"github.com/opdbus/opdbus/state"
+	"github.com/opdbus/opdbus/state/desired"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
@@ -312,6 +314,47 @@ stage "a" {
 	})
 }
 
+func TestLeftOut(t *testing.T) {
+	t.Run("nodes stay protected, and may refer to each other", func(t *testing.T) {
+		c := load(t, "main.hcl", `
+variable "protect" { default = true }
+stage "off" {
+  requires_feature = "missing"
+  version          = "1"
+}
+stage "protected" {
+  requires_feature = "missing"
+  version          = stage.off.version
+  lifecycle { prevent_destroy = var.protect }
+}
+stage "disabled" {
+  enabled = false
+  lifecycle { prevent_destroy = true }
+}
+stage "silent" { enabled = false }
+`)
+		for i := range c.Skipped {
+			c.Skipped[i].Source = state.Range{}
+		}
+		addr := func(name string) state.NodeAddr { return state.NodeAddr{Type: "stage", Name: name} }
+		assert.Equal(t, []state.Skipped{
+			{Addr: addr("disabled"), Reason: "enabled is false", PreventDestroy: true},
+			{Addr: addr("off"), Reason: `the feature "missing" is off`},
+			{Addr: addr("protected"), Reason: `the feature "missing" is off`, PreventDestroy: true},
+		}, c.Skipped)
+		assert.Empty(t, c.Nodes)
+	})
+	t.Run("is what has errors, when the rest is looked at all the same", func(t *testing.T) {
+		config, _, diags := desired.Load(context.Background(), options(write(t, "main.hcl", `
+stage "good" { version = "1" }
+stage "bad" { version = [] }
+`)))
+		require.True(t, diags.HasErrors())
+		require.Len(t, config.Nodes, 1)
+		assert.Equal(t, "stage.good", config.Nodes[0].Addr.String())
+	})
+}
+
 func TestDigest(t *testing.T) {
 	main := `
 variable "v" { default = 1 }
@@ -333,6 +376,11 @@ stage "a" {
 	t.Run("is of the files, not of their place", func(t *testing.T) {
 		assert.Equal(t, same, digest(nil))
 		assert.Regexp(t, "^sha256:[0-9a-f]{64}$", same)
+	})
+	t.Run("is the same whatever the files are called", func(t *testing.T) {
+		assert.Equal(t, same, digest(func(o *optionsOf) {
+			require.NoError(t, os.Rename(filepath.Join(o.Dir, "main.hcl"), filepath.Join(o.Dir, "other.hcl")))
+		}))
 	})
 	t.Run("follows files that functions read", func(t *testing.T) {
 		assert.NotEqual(t, same, digest(func(o *optionsOf) {

@@ -25,14 +25,15 @@ type Options struct {
 	Version     string // of opdbus, for required_version; empty: not checked
 }
 
-// Load reads and evaluates a configuration. All mistakes are in the diagnostics; config is nil when they have errors.
+// Load reads and evaluates a configuration. All mistakes are in the diagnostics. When they have errors, config is what can be
+// told all the same, for others to find further mistakes in: the nodes without errors, or nil after a syntax error.
 func Load(ctx context.Context, o Options) (config *state.Config, files *Files, diags state.Diagnostics) {
 	l := newLoader(o)
 	if l.enter(); !l.diags.HasErrors() {
 		l.load(ctx)
 	}
 	l.diags = tidy(l.diags)
-	if l.diags.HasErrors() {
+	if !l.finished {
 		return nil, l.files, l.diags
 	}
 	l.config.Digest = l.digest.sum()
@@ -58,6 +59,7 @@ type loader struct {
 	nodes     map[string]*node // by TYPE.NAME
 	catalogue map[string]*catalogue
 	features  map[string]bool
+	finished  bool      // the configuration is put together
 	unknown   hcl.Range // an expression that is not known though nothing was wrong before it
 }
 
@@ -153,7 +155,11 @@ func (l *loader) load(ctx context.Context) {
 
 // finish puts the configuration together.
 func (l *loader) finish() {
+	l.finished = true
 	for _, id := range sortedKeys(l.nodes) {
+		if l.nodes[id].failed {
+			continue
+		}
 		for _, in := range l.nodes[id].instances {
 			if in.live() {
 				l.config.Nodes = append(l.config.Nodes, in.node)

@@ -16,12 +16,19 @@ func factNames() []string { return []string{"arch", "features", "kernel", "name"
 // scope is the context in which expressions with these references are evaluated. It holds what they speak of and no more,
 // so that making it costs nothing that grows with the configuration.
 func (l *loader) scope(refs []*reference) *hcl.EvalContext {
-	roots := map[string]map[string]cty.Value{"path": {"module": cty.StringVal(".")}}
-	whole := map[string]cty.Value{}
 	for _, r := range refs {
 		if r.isNode() {
 			l.checkNode(r)
 		}
+	}
+	return l.unchecked(refs)
+}
+
+// unchecked is the scope of what is left out, which may refer to what is left out as well.
+func (l *loader) unchecked(refs []*reference) *hcl.EvalContext {
+	roots := map[string]map[string]cty.Value{"path": {"module": cty.StringVal(".")}}
+	whole := map[string]cty.Value{}
+	for _, r := range refs {
 		if r.name == "" && r.root != "host" && r.root != "each" && r.root != "path" {
 			whole[r.root] = failedValue()
 			continue
