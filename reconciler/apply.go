@@ -60,9 +60,6 @@ func (r *Reconciler) Apply(ctx context.Context, plan *state.Plan, o ApplyOptions
 	if plan.Empty() {
 		return 0, nil
 	}
-	if err := r.spacious(plan); err != nil {
-		return 0, err
-	}
 	run, err := r.begin(plan, owned, o)
 	if err != nil {
 		return 0, err

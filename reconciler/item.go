@@ -26,7 +26,7 @@ func (it *item) owned() bool { return it.raw != nil }
 
 // settled says that the host and the ledger have what is wanted already.
 func (it *item) settled() bool {
-	return it.want != nil && it.owned() && it.madeAt == (state.Addr{}) && state.Same(it.live, it.want)
+	return it.want != nil && it.owned() && it.madeAt == (state.Addr{}) && state.Same(it.live, it.want) && it.kind.Recorded(it.raw, it.want)
 }
 
 // decode decodes the ledger's entry.
@@ -84,6 +84,9 @@ func (it *item) change(config *state.Config, o PlanOptions) (c state.Change, cha
 		if it.node.Drift == "alert" || it.node.Drift == "observe" {
 			return c, false, nil
 		}
+	}
+	if it.owned() && state.Same(it.live, it.want) && !it.kind.Recorded(it.raw, it.want) {
+		c.Made, c.Note = nil, "what it is to opdbus changes, not what it is"
 	}
 	c.Replace = replaces(o, it.addr) && it.live != nil
 	return c, c.Action() != state.None || it.madeAt != (state.Addr{}), nil

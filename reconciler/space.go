@@ -14,8 +14,8 @@ const (
 	spacePerObject = 4 << 10
 )
 
-// spacious refuses a plan that the store has no room for, before anything is changed.
-func (r *Reconciler) spacious(plan *state.Plan) error {
+// Room refuses a plan that the store has no room for. It is called before the lock is taken, which writes already.
+func (r *Reconciler) Room(plan *state.Plan) error {
 	needed := int64(spaceFloor)
 	for _, np := range plan.Nodes {
 		for _, c := range np.Changes {

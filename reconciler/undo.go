@@ -62,10 +62,8 @@ func (run *run) undo(ctx context.Context, b journal.Begun) error {
 		if err := run.putBack(site, b, pre); err != nil {
 			return err
 		}
-	} else if !b.Existed {
-		if err := run.Host.Subvolumes.Delete(site.Dir); err != nil {
-			return err
-		}
+	} else if err := run.clean(site, b); err != nil {
+		return err
 	}
 	if err := run.disown(b); err != nil {
 		return err
@@ -153,16 +151,29 @@ func (run *run) putBack(site state.Site, b journal.Begun, pre string) error {
 	if err := sub.Delete(site.Beside); err != nil {
 		return err
 	}
-	if there, err := exists(site.Dir); err != nil || !there {
-		return errors.Join(err, sub.Snapshot(pre, site.Dir, false))
+	if there, err := exists(site.Dir); err != nil {
+		return err
+	} else if !there {
+		if err := sub.Snapshot(pre, site.Dir, false); err != nil {
+			return err
+		}
+		return snapshot.Restore(site.Dir, run.number)
 	}
-	if err := sub.Snapshot(pre, site.Beside, false); err != nil {
+	if err := errors.Join(sub.Snapshot(pre, site.Beside, false), snapshot.Restore(site.Beside, run.number)); err != nil {
 		return err
 	}
 	if err := sub.Exchange(site.Beside, site.Dir); err != nil {
 		return err
 	}
 	return sub.Delete(site.Beside)
+}
+
+// clean undoes what a step had done to the node's subvolume before it had its snapshot: nothing but to its record.
+func (run *run) clean(site state.Site, b journal.Begun) error {
+	if !b.Existed {
+		return run.Host.Subvolumes.Delete(site.Dir)
+	}
+	return snapshot.Restore(site.Dir, run.number)
 }
 
 // disown puts the ledger back to what it had before the step.

@@ -23,6 +23,7 @@ type Kind struct {
 
 	owns         func(made, live Object) bool
 	claim        func(want, live Object) (Object, error)
+	recorded     func(made []byte, want Object) bool
 	plan         func(ctx context.Context, items []PlannedObject) error
 	save         func(ctx context.Context, site Site, changes []Change) error
 	sync         func(ctx context.Context, site Site, changes []Change) error
@@ -67,6 +68,11 @@ func (k *Kind) Owns(made, live Object) bool { return k.owns == nil || k.owns(mad
 
 // Claim says what want comes to where live stands and is not ours.
 func (k *Kind) Claim(want, live Object) (Object, error) { return k.claim(want, live) }
+
+// Recorded says whether the ledger's entry for an object says of it what want says, beyond what its live state tells.
+func (k *Kind) Recorded(made []byte, want Object) bool {
+	return k.recorded == nil || k.recorded(made, want)
+}
 
 // IsPlanner says whether the kind completes what is wanted.
 func (k *Kind) IsPlanner() bool { return k.plan != nil }
@@ -149,6 +155,9 @@ func KindOf[T Object](provider, name string, p Provider[T]) *Kind {
 			}
 			return t, nil
 		}
+	}
+	if rec, ok := p.(Recorder[T]); ok {
+		k.recorded = func(made []byte, want Object) bool { return rec.Recorded(made, want.(T)) }
 	}
 	if pl, ok := p.(Planner[T]); ok {
 		k.plan = func(ctx context.Context, items []PlannedObject) error {

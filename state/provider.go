@@ -45,6 +45,13 @@ type Owner[T Object] interface {
 	Claim(want, live T) (T, error)
 }
 
+// A Recorder's live things do not tell all that the ledger must know of them, such as whether an edit is the user's to make.
+type Recorder[T Object] interface {
+	// Recorded says whether the ledger's entry for an object, as JSON, says of it what want says. It is asked of every
+	// object in every plan, and answers without decoding.
+	Recorded(made []byte, want T) bool
+}
+
 // A Planned item is what a Planner may still amend.
 type Planned[T Object] struct {
 	Addr             Addr

@@ -1,0 +1,33 @@
+package cli
+
+import (
+	"errors"
+
+	"github.com/spf13/cobra"
+
+	"github.com/opdbus/opdbus/reconciler/render"
+)
+
+func (a *app) graphCommand() *cobra.Command {
+	var l loadFlags
+	format := "dot"
+	c := &cobra.Command{
+		Use:   "graph [DIR]",
+		Short: "Print what needs what",
+		Args:  cobra.MaximumNArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			dir, err := directory(args)
+			if err != nil {
+				return err
+			}
+			_, config, files, diags, err := a.prepare(c.Context(), dir, &l, nil)
+			if err := errors.Join(err, a.diagnose(files, diags)); err != nil {
+				return err
+			}
+			return render.Graph(a.out, format, render.ConfigGraph(config))
+		},
+	}
+	l.add(c.Flags())
+	c.Flags().StringVar(&format, "format", format, "dot, mermaid or json")
+	return c
+}

@@ -1,0 +1,36 @@
+package cli
+
+import "github.com/spf13/cobra"
+
+func (a *app) planCommand() *cobra.Command {
+	var p planFlags
+	var detailed bool
+	c := &cobra.Command{
+		Use:   "plan [DIR]",
+		Short: "Show what apply would change, and change nothing",
+		Long: `Compares the configuration in DIR (default: the current directory) with what opdbus last made and with the
+host, and shows what apply would change and why. It takes no lock and writes nothing.`,
+		Args: cobra.MaximumNArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			dir, err := directory(args)
+			if err != nil {
+				return err
+			}
+			r, plan, err := a.plan(c.Context(), dir, &p, nil)
+			if err != nil {
+				return err
+			}
+			if err := a.show(r, plan, &p); err != nil {
+				return err
+			}
+			if detailed && !plan.Empty() {
+				return exit(exitDiffers)
+			}
+			return nil
+		},
+	}
+	p.add(c)
+	c.Flags().BoolVar(&p.destroy, "destroy", false, "plan the deletion of everything that is owned")
+	c.Flags().BoolVar(&detailed, "detailed-exitcode", false, "exit with 2 when there are changes")
+	return c
+}

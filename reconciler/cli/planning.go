@@ -1,0 +1,120 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os/exec"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/opdbus/opdbus/reconciler"
+	"github.com/opdbus/opdbus/reconciler/render"
+	"github.com/opdbus/opdbus/state"
+	"github.com/opdbus/opdbus/state/ledger"
+)
+
+// planFlags are plan's and apply's.
+type planFlags struct {
+	loadFlags
+	targets, excludes, replaces []string
+	destroy, json, verbose      bool
+}
+
+func (p *planFlags) add(c *cobra.Command) {
+	f := c.Flags()
+	p.loadFlags.add(f)
+	f.StringArrayVar(&p.targets, "target", nil, "plan this node or object and what it needs only: `ADDRESS` (repeatable)")
+	f.StringArrayVar(&p.excludes, "exclude", nil, "leave out this node, with what needs it, or this object: `ADDRESS` (repeatable)")
+	f.StringArrayVar(&p.replaces, "replace", nil, "delete this node's objects, or this object, and make them again: `ADDRESS` (repeatable)")
+	f.BoolVar(&p.json, "json", false, "print JSON")
+	f.BoolVarP(&p.verbose, "verbose", "v", false, "list every change, however many are alike")
+}
+
+func (p *planFlags) options() (o reconciler.PlanOptions, err error) {
+	o.Destroy = p.destroy
+	for _, l := range []struct {
+		flag string
+		from []string
+		into *[]state.Addr
+	}{{"target", p.targets, &o.Targets}, {"exclude", p.excludes, &o.Excludes}, {"replace", p.replaces, &o.Replaces}} {
+		for _, s := range l.from {
+			addr, err := state.ParseAddr(s)
+			if err != nil {
+				return o, fmt.Errorf("--%s: %w", l.flag, err)
+			}
+			*l.into = append(*l.into, addr)
+		}
+	}
+	return o, nil
+}
+
+// plan reads a configuration and plans it. It changes nothing itself; before is called, where it is not nil, when the
+// configuration is known to be good and nothing of the store has been read.
+func (a *app) plan(ctx context.Context, dir string, p *planFlags, before func(*reconciler.Reconciler) error) (*reconciler.Reconciler, *state.Plan, error) {
+	options, err := p.options()
+	if err != nil {
+		return nil, nil, err
+	}
+	// Where nothing comes before it, the ledger is read while the configuration is prepared: both take a while when there are
+	// many objects.
+	var l *ledger.Ledger
+	var unread error
+	read := func(r *reconciler.Reconciler) { l, unread = owned(r) }
+	meanwhile := read
+	if before != nil {
+		meanwhile = nil
+	}
+	r, config, files, diags, err := a.prepare(ctx, dir, &p.loadFlags, meanwhile)
+	if err := errors.Join(err, a.diagnose(files, diags)); err != nil {
+		return nil, nil, err
+	}
+	if before != nil {
+		if err := before(r); err != nil {
+			return nil, nil, err
+		}
+		read(r)
+	}
+	if unread != nil {
+		return nil, nil, unread
+	}
+	if r.Key, err = secretKey(r); err != nil {
+		return nil, nil, err
+	}
+	plan, diags, err := r.Plan(ctx, config, l, options)
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := a.diagnose(files, diags); err != nil {
+		return nil, nil, err
+	}
+	plan.Commit = commit(ctx, dir)
+	return r, plan, nil
+}
+
+// show prints a plan.
+func (a *app) show(r *reconciler.Reconciler, plan *state.Plan, p *planFlags) error {
+	o := render.Options{Color: a.colored(a.out), Width: width(a.out), Verbose: p.verbose, Key: r.Key, Kinds: r.Kinds}
+	if p.json {
+		return render.JSON(a.out, plan, o)
+	}
+	return render.Text(a.out, plan, o)
+}
+
+// commit is the Git commit that dir is at, marked when it has other contents; empty where there is no Git.
+func commit(ctx context.Context, dir string) string {
+	out, err := exec.CommandContext(ctx, "git", "-C", dir, "rev-parse", "--short=12", "HEAD").Output()
+	if err != nil {
+		return ""
+	}
+	at := strings.TrimSpace(string(out))
+	changed, err := exec.CommandContext(ctx, "git", "-C", dir, "status", "--porcelain", "--", ".").Output()
+	if err != nil {
+		return ""
+	}
+	if len(changed) > 0 {
+		at += "-dirty"
+	}
+	return at
+}

@@ -1,0 +1,114 @@
+package cli_test
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+	"github.com/stretchr/testify/require"
+
+	"github.com/opdbus/opdbus/providers"
+	"github.com/opdbus/opdbus/reconciler/cli"
+	"github.com/opdbus/opdbus/state/snapshot/snapshottest"
+)
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){
+		"opdbus": func() { os.Exit(cli.Main("1.2.3", providers.All, os.Args[1:])) },
+	})
+}
+
+// TestScript runs the command line as its users do, on a real btrfs store in a scratch root. A script's $ROOT is on btrfs, and
+// $EXAMPLES has the examples.
+func TestScript(t *testing.T) {
+	btrfs := snapshottest.Mount(t, 2048)
+	examples, err := filepath.Abs("../../examples")
+	require.NoError(t, err)
+	testscript.Run(t, testscript.Params{
+		Dir:                 "testdata",
+		RequireExplicitExec: true,
+		UpdateScripts:       os.Getenv("UPDATE") != "",
+		Setup: func(env *testscript.Env) error {
+			root := filepath.Join(btrfs, filepath.Base(env.WorkDir))
+			env.Setenv("ROOT", root)
+			env.Setenv("OPDBUS_ROOT", root)
+			env.Setenv("STAGING", root+"/var/lib/op-dbus/staging")
+			env.Setenv("EXAMPLES", examples)
+			env.Setenv("PATH", os.Getenv("PATH")+":/usr/sbin:/sbin")
+			return os.MkdirAll(filepath.Join(root, "etc"), 0o755)
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"tree":  tree,
+			"mount": mount,
+			"fill":  fill,
+		},
+	})
+}
+
+// tree writes all that is at and below the directories into a file, one line each, so that two states of a host can be
+// compared: tree FILE DIR….
+func tree(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: tree FILE DIR...")
+	}
+	var b strings.Builder
+	for _, dir := range args[1:] {
+		err := filepath.Walk(dir, func(path string, info os.FileInfo, err error) error {
+			if err != nil {
+				return err
+			}
+			fmt.Fprintf(&b, "%s %s", path, info.Mode())
+			switch {
+			case info.Mode()&os.ModeSymlink != 0:
+				link, err := os.Readlink(path)
+				if err != nil {
+					return err
+				}
+				b.WriteString(" -> " + link)
+			case info.Mode().IsRegular():
+				data, err := os.ReadFile(path)
+				if err != nil {
+					return err
+				}
+				fmt.Fprintf(&b, " %q", data)
+			}
+			b.WriteString("\n")
+			return nil
+		})
+		ts.Check(err)
+	}
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(b.String()), 0o600))
+}
+
+// mount mounts a btrfs image of a number of MiB at a directory until the script ends: mount MIB DIR.
+func mount(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: mount MIB DIR")
+	}
+	image := ts.MkAbs("image-" + filepath.Base(args[1]))
+	ts.Check(os.WriteFile(image, nil, 0o600))
+	ts.Check(ts.Exec("truncate", "-s", args[0]+"M", image))
+	ts.Check(ts.Exec("mkfs.btrfs", "-q", image))
+	ts.Check(os.MkdirAll(args[1], 0o755))
+	ts.Check(ts.Exec("mount", "-o", "loop", image, args[1]))
+	ts.Defer(func() { ts.Check(ts.Exec("umount", "-l", args[1])) })
+}
+
+// fill fills the file system of a directory: fill DIR.
+func fill(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: fill DIR")
+	}
+	for _, size := range []int{1 << 20, 4 << 10} {
+		f, err := os.Create(filepath.Join(args[0], fmt.Sprintf("ballast-%d", size)))
+		ts.Check(err)
+		block := make([]byte, size)
+		for err == nil {
+			_, err = f.Write(block)
+		}
+		_ = f.Close()
+	}
+}

@@ -1,0 +1,71 @@
+package cli
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/opdbus/opdbus/reconciler/render"
+	"github.com/opdbus/opdbus/state/snapshot"
+)
+
+func (a *app) snapshotsCommand() *cobra.Command {
+	var asJSON bool
+	c := &cobra.Command{
+		Use:   "snapshots",
+		Short: "List the snapshots: name, size, node",
+		Long:  `Lists the snapshots in the order of the runs and steps that took them. A size is that of the files in the snapshot.`,
+		Args:  cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error {
+			r, err := a.reconciler(nil)
+			if err != nil {
+				return err
+			}
+			store, err := openStore(r)
+			if err != nil {
+				return err
+			}
+			var infos []snapshot.Info
+			if store != nil {
+				if infos, err = snapshot.List(store.Snapshots()); err != nil {
+					return err
+				}
+			}
+			type row struct {
+				Name    string    `json:"name"`
+				Size    int64     `json:"size"`
+				Node    string    `json:"node"`
+				Run     int       `json:"run"`
+				Step    int       `json:"step"`
+				Phase   string    `json:"phase"`
+				Created time.Time `json:"created"`
+				Problem string    `json:"problem,omitempty"`
+			}
+			rows := make([]row, 0, len(infos))
+			var table [][]string
+			for _, i := range infos {
+				size, err := snapshot.Size(i.Path)
+				if err != nil {
+					return err
+				}
+				rows = append(rows, row{i.Name, size, i.Node.String(), i.Run, i.Step, string(i.Phase), i.Created, i.Problem})
+				node := i.Node.String()
+				if i.Problem != "" {
+					node = i.Problem
+				}
+				table = append(table, []string{i.Name, "[" + render.Bytes(size) + "]", node})
+			}
+			if asJSON {
+				return a.printJSON(rows)
+			}
+			if len(rows) == 0 {
+				fmt.Fprintln(a.err, "There are no snapshots; every apply takes two of each node that it changes.")
+				return nil
+			}
+			return render.Table(a.out, []string{"NAME", "SIZE", "NODE"}, table)
+		},
+	}
+	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	return c
+}
