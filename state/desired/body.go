@@ -78,13 +78,6 @@ func (c *content) attrNames() []string {
 	return sortedKeys(c.attrs)
 }
 
-func (c *content) attrCount() int {
-	if c.native != nil {
-		return len(c.native.Attributes)
-	}
-	return len(c.attrs)
-}
-
 func (c *content) blockCount() int {
 	if c.native != nil {
 		return len(c.native.Blocks)

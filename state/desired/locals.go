@@ -73,9 +73,8 @@ func sizeOf(v cty.Value) int {
 // An output is a named result.
 type output struct {
 	outputBlock
-	at    hcl.Range
-	refs  []*reference
-	attrs content
+	at   hcl.Range
+	refs []*reference
 }
 
 type outputBlock struct {

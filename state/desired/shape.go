@@ -104,7 +104,6 @@ type words struct {
 	required []string
 	blocks   map[string]*shape
 	schema   hcl.BodySchema // for JSON, which cannot be read without
-	kind     string         // of what, for messages
 }
 
 func newWords() *words {

@@ -70,9 +70,7 @@ func (l *loader) takeVariable(b *block, s *shape) {
 			}
 		}
 	}
-	for _, r := range rules.refs.list() {
-		v.refs = append(v.refs, r)
-	}
+	v.refs = append(v.refs, rules.refs.list()...)
 }
 
 // set gives the variable a value: that from outside, or its default. It reports at the place of what is wrong.

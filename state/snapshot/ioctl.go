@@ -31,16 +31,8 @@ const (
 var _ = [1]struct{}{}[unix.FICLONE-(iocWrite|magic|9|4<<16)]
 
 type volArgs struct {
-	fd   int64
+	_    int64 // fd
 	name [4088]byte
-}
-
-type volArgsV2 struct {
-	fd      int64
-	transid uint64
-	flags   uint64
-	_       [4]uint64
-	name    [4040]byte
 }
 
 type rootrefArgs struct {

@@ -6,6 +6,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+type volArgsV2 struct {
+	fd    int64
+	_     uint64 // transid
+	flags uint64
+	_     [4]uint64
+	name  [4040]byte
+}
+
 func create(path string) error {
 	var args volArgs
 	return at(path, args.name[:], func(dir int) error { return ioctl(dir, subvolCreate, &args) })
