@@ -19,14 +19,26 @@ func (r *Reconciler) read(ctx context.Context, addrs []state.Addr, wants []state
 	}
 	var batches []*batch
 	byKind := map[*state.Kind]*batch{}
+	kinds := make([]*state.Kind, len(addrs))
+	counts := map[*state.Kind]int{}
 	for i, a := range addrs {
-		kind, err := r.kind(a)
-		if err != nil {
-			return nil, err
+		// Neighbours are mostly of one node and kind.
+		if i > 0 && a.Node == addrs[i-1].Node && a.Kind == addrs[i-1].Kind {
+			kinds[i] = kinds[i-1]
+		} else {
+			var err error
+			if kinds[i], err = r.kind(a); err != nil {
+				return nil, err
+			}
 		}
+		counts[kinds[i]]++
+	}
+	for i, a := range addrs {
+		kind := kinds[i]
 		b := byKind[kind]
 		if b == nil {
-			b = &batch{kind: kind}
+			n := counts[kind]
+			b = &batch{kind, make([]state.Addr, 0, n), make([]state.Object, 0, n), make([]int, 0, n)}
 			byKind[kind] = b
 			batches = append(batches, b)
 		}

@@ -160,20 +160,12 @@ func (a *app) getenv(name string) string {
 	return value
 }
 
-// tuneCollector sets the garbage collector for a process that lives shortly: it does not run before the heap has reached
-// a size that most plans stay below, and from then on as rarely as the heap grows by half.
+// tuneCollector sets the garbage collector for a process that lives shortly: memory that is touched for the first time costs
+// more than a collection of a small heap, and a collection more than memory that is let go of at the end anyway.
 func tuneCollector() {
-	if os.Getenv("GOGC") != "" || os.Getenv("GOMEMLIMIT") != "" {
-		return
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(200)
 	}
-	const first = 48 << 20
-	debug.SetGCPercent(-1)
-	debug.SetMemoryLimit(first)
-	onFirstCollection(func() {
-		debug.SetMemoryLimit(-1)
-		debug.SetMemoryLimit(1<<63 - 1)
-		debug.SetGCPercent(50)
-	})
 }
 
 func or(values ...string) string {

@@ -47,8 +47,7 @@ func (a *app) load(ctx context.Context, dir string, l *loadFlags) (*state.Config
 }
 
 // prepare reads the configuration in dir and prepares it, and finds every mistake in it; r is nil after a syntax error.
-// Meanwhile is done at the same time, as soon as it is known where the store is.
-func (a *app) prepare(ctx context.Context, dir string, l *loadFlags, meanwhile func(*reconciler.Reconciler)) (*reconciler.Reconciler, *state.Config, *desired.Files, state.Diagnostics, error) {
+func (a *app) prepare(ctx context.Context, dir string, l *loadFlags) (*reconciler.Reconciler, *state.Config, *desired.Files, state.Diagnostics, error) {
 	config, files, diags, err := a.load(ctx, dir, l)
 	if err != nil || config == nil {
 		return nil, nil, files, diags, err
@@ -57,16 +56,7 @@ func (a *app) prepare(ctx context.Context, dir string, l *loadFlags, meanwhile f
 	if err != nil {
 		return nil, nil, nil, nil, err
 	}
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		if !diags.HasErrors() && meanwhile != nil {
-			meanwhile(r)
-		}
-	}()
-	diags = append(diags, r.Prepare(ctx, config)...)
-	<-done
-	return r, config, files, diags, nil
+	return r, config, files, append(diags, r.Prepare(ctx, config)...), nil
 }
 
 // diagnose prints diagnostics; an error comes back when one of them is an error.

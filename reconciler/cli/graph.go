@@ -20,7 +20,7 @@ func (a *app) graphCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			_, config, files, diags, err := a.prepare(c.Context(), dir, &l, nil)
+			_, config, files, diags, err := a.prepare(c.Context(), dir, &l)
 			if err := errors.Join(err, a.diagnose(files, diags)); err != nil {
 				return err
 			}

@@ -57,16 +57,8 @@ func (a *app) plan(ctx context.Context, dir string, p *planFlags, before func(*r
 	if err != nil {
 		return nil, nil, err
 	}
-	// Where nothing comes before it, the ledger is read while the configuration is prepared: both take a while when there are
-	// many objects.
-	var l *ledger.Ledger
-	var unread error
-	read := func(r *reconciler.Reconciler) { l, unread = owned(r) }
-	meanwhile := read
-	if before != nil {
-		meanwhile = nil
-	}
-	r, config, files, diags, err := a.prepare(ctx, dir, &p.loadFlags, meanwhile)
+	read := a.readAhead(before == nil)
+	r, config, files, diags, err := a.prepare(ctx, dir, &p.loadFlags)
 	if err := errors.Join(err, a.diagnose(files, diags)); err != nil {
 		return nil, nil, err
 	}
@@ -74,10 +66,10 @@ func (a *app) plan(ctx context.Context, dir string, p *planFlags, before func(*r
 		if err := before(r); err != nil {
 			return nil, nil, err
 		}
-		read(r)
 	}
-	if unread != nil {
-		return nil, nil, unread
+	l, err := read(r)
+	if err != nil {
+		return nil, nil, err
 	}
 	if r.Key, err = secretKey(r); err != nil {
 		return nil, nil, err
@@ -91,6 +83,28 @@ func (a *app) plan(ctx context.Context, dir string, p *planFlags, before func(*r
 	}
 	plan.Commit = commit(ctx, dir)
 	return r, plan, nil
+}
+
+// readAhead begins to read the ledger while the configuration is not known yet, which may name another store: both take a
+// while when there are many objects. What it returns waits for that, or reads the ledger that is meant.
+func (a *app) readAhead(now bool) func(*reconciler.Reconciler) (*ledger.Ledger, error) {
+	guess, err := a.reconciler(nil)
+	if !now || err != nil {
+		return owned
+	}
+	var l *ledger.Ledger
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		l, err = owned(guess)
+	}()
+	return func(r *reconciler.Reconciler) (*ledger.Ledger, error) {
+		<-done
+		if r.Store.Dir() != guess.Store.Dir() {
+			return owned(r)
+		}
+		return l, err
+	}
 }
 
 // show prints a plan.

@@ -19,7 +19,7 @@ func (a *app) validateCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			_, _, files, diags, err := a.prepare(c.Context(), dir, &l, nil)
+			_, _, files, diags, err := a.prepare(c.Context(), dir, &l)
 			if err != nil {
 				return err
 			}

@@ -75,62 +75,6 @@ func Load(path string) (*Ledger, error) {
 	return l, nil
 }
 
-// Decode reads a ledger from its file's bytes.
-func Decode(data []byte) (*Ledger, error) {
-	var file struct {
-		Head
-		Nodes map[string]json.RawMessage `json:"nodes"`
-	}
-	if err := json.Unmarshal(data, &file); err != nil {
-		return nil, err
-	}
-	if file.Version != version {
-		return nil, fmt.Errorf("its format is version %d, and this opdbus knows version %d only", file.Version, version)
-	}
-	l := New()
-	l.Head = file.Head
-	type result struct {
-		addr state.NodeAddr
-		node *Node
-		err  error
-	}
-	// Nodes are decoded side by side: a large ledger is read before every plan.
-	results := make(chan result)
-	for key, raw := range file.Nodes {
-		go func() {
-			res := result{node: &Node{raw: raw}}
-			if res.err = res.addr.UnmarshalText([]byte(key)); res.err == nil {
-				res.err = res.node.decode(raw)
-			}
-			results <- res
-		}()
-	}
-	var errs []error
-	for range file.Nodes {
-		res := <-results
-		if res.err != nil {
-			errs = append(errs, res.err)
-		}
-		l.nodes[res.addr] = res.node
-	}
-	return l, errors.Join(errs...)
-}
-
-func (n *Node) decode(raw json.RawMessage) error {
-	if err := json.Unmarshal(raw, n); err != nil {
-		return err
-	}
-	for _, e := range n.Objects {
-		if _, err := state.ParseLocal(state.NodeAddr{}, e.Object); err != nil {
-			return err
-		}
-		if len(e.Made) == 0 {
-			return fmt.Errorf("object %s has no value", e.Object)
-		}
-	}
-	return nil
-}
-
 // Addrs lists the nodes, ordered.
 func (l *Ledger) Addrs() []state.NodeAddr {
 	l.mu.Lock()

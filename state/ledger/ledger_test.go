@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -50,6 +51,30 @@ func TestLedger(t *testing.T) {
 		info, err := os.Stat(path)
 		require.NoError(t, err)
 		assert.Equal(t, os.FileMode(0o600), info.Mode().Perm(), "what it holds may be secret")
+	})
+	t.Run("what it writes is read the fast way, and what others write as well", func(t *testing.T) {
+		l := New()
+		l.Set(core, &Node{Run: 7, Objects: []Entry{entry("b", 1), entry("back\\slash", 2)}})
+		l.Set(web, &Node{Run: 3, Objects: []Entry{entry(`q"uote","made":{`, 3)}})
+		data := []byte(text(t, l))
+		_, nodes, ok := split(data)
+		require.True(t, ok)
+		for _, raw := range nodes {
+			require.True(t, new(Node).lines(raw))
+		}
+		var indented bytes.Buffer
+		require.NoError(t, json.Indent(&indented, data, "", "  "))
+		for _, form := range [][]byte{data, indented.Bytes()} {
+			back, err := Decode(form)
+			require.NoError(t, err)
+			for _, addr := range l.Addrs() {
+				require.Len(t, back.Node(addr).Objects, len(l.Node(addr).Objects))
+				for i, e := range l.Node(addr).Objects {
+					assert.Equal(t, e.Object, back.Node(addr).Objects[i].Object)
+					assert.JSONEq(t, string(e.Made), string(back.Node(addr).Objects[i].Made))
+				}
+			}
+		}
 	})
 	t.Run("one that is not there owns nothing", func(t *testing.T) {
 		l, err := Load(filepath.Join(t.TempDir(), "none"))

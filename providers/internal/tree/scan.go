@@ -2,6 +2,7 @@ package tree
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io/fs"
 	"runtime"
@@ -67,23 +68,24 @@ func (s *scan) walk(fd int, full string, depth int) error {
 		return &fs.PathError{Op: "readdir", Path: full, Err: err}
 	}
 	slices.Sort(names)
-	for _, name := range names {
+	stats, err := statAll(fd, names)
+	if err != nil {
+		return &fs.PathError{Op: "lstat", Path: full, Err: err}
+	}
+	s.entries = slices.Grow(s.entries, len(names))
+	for i, name := range names {
 		child := full + "/" + name
 		path := child[len(s.dir)+1:]
 		if s.Skip != nil && s.Skip(path) {
 			continue
 		}
-		var st unix.Stat_t
-		if err := unix.Fstatat(fd, name, &st, unix.AT_SYMLINK_NOFOLLOW); err != nil {
-			return &fs.PathError{Op: "lstat", Path: child, Err: err}
-		}
-		s.entries = append(s.entries, Entry{Path: path, Full: child, Stat: StatOf(&st), Known: s.now})
+		s.entries = append(s.entries, Entry{Path: path, Full: child, Stat: stats[i], Known: s.now})
 		e := &s.entries[len(s.entries)-1]
 		switch {
 		case e.Stat.IsRegular():
 			s.digest(e)
 		case e.Stat.IsLink():
-			if e.Link, err = readlink(fd, name, st.Size); err != nil {
+			if e.Link, err = readlink(fd, name, e.Stat.Size); err != nil {
 				return &fs.PathError{Op: "readlink", Path: child, Err: err}
 			}
 		case e.Stat.IsDir():
@@ -93,6 +95,35 @@ func (s *scan) walk(fd int, full string, depth int) error {
 		}
 	}
 	return nil
+}
+
+// atOnce is how many files are worth a worker of their own to look at them.
+const atOnce = 1024
+
+// statAll looks at a directory's files, those of a large one side by side.
+func statAll(fd int, names []string) ([]Stat, error) {
+	stats := make([]Stat, len(names))
+	look := func(from, to int) error {
+		var st unix.Stat_t
+		for i := from; i < to; i++ {
+			if err := unix.Fstatat(fd, names[i], &st, unix.AT_SYMLINK_NOFOLLOW); err != nil {
+				return fmt.Errorf("%s: %w", names[i], err)
+			}
+			stats[i] = StatOf(&st)
+		}
+		return nil
+	}
+	workers := min(runtime.GOMAXPROCS(0), len(names)/atOnce)
+	if workers < 2 {
+		return stats, look(0, len(names))
+	}
+	errs := make([]error, workers)
+	var wg sync.WaitGroup
+	for w := range workers {
+		wg.Go(func() { errs[w] = look(w*len(names)/workers, (w+1)*len(names)/workers) })
+	}
+	wg.Wait()
+	return stats, errors.Join(errs...)
 }
 
 func (s *scan) descend(fd int, name, full string, depth int) error {
