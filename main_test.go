@@ -53,6 +53,7 @@ func layers() []layer {
 		{"providers/providertest", []string{"state", "state/snapshot", "state/snapshot/snapshottest"}, []string{testify, xsys}},
 		{"providers/*", []string{"state", "providers/internal/*"}, []string{xsys, "github.com/pelletier/go-toml/v2"}},
 		{"reconciler", []string{"graph", "state", "state/durable", "state/journal", "state/ledger", "state/snapshot", "state/store"}, []string{hclog, xsys, "github.com/cyphar/filepath-securejoin"}},
+		{"reconciler/faulttest", []string{"state/snapshot/snapshottest"}, []string{testify, xsys}},
 		{"reconciler/render", []string{"graph", "state"}, []string{"github.com/aymanbagabas/go-udiff", "github.com/dustin/go-humanize"}},
 		{"reconciler/cli", []string{"graph", "reconciler", "reconciler/render", "state", "state/*"}, []string{"github.com/aymanbagabas/go-udiff", "github.com/mattn/go-shellwords", "github.com/spf13/cobra", "github.com/spf13/pflag", hclog, xsys, "golang.org/x/term"}},
 		{"reconciler/faulttest", []string{"state/snapshot/snapshottest"}, []string{testify, xsys}},
