@@ -1,6 +1,7 @@
 package reconciler
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 
@@ -85,25 +86,33 @@ func after(g *graph.Graph[state.NodeAddr], a state.NodeAddr, changes map[state.N
 // sequence is the order of changes within a node: first what goes, last made first, then what is made or changed, as
 // declared. All changes of a kind that lives in the node's tree stand together, so that they become one exchange.
 func (r *Reconciler) sequence(changes []state.Change) []state.Change {
-	var first []state.Change
-	var groups [][]state.Change
-	var kinds []*state.Kind
-	for _, c := range changes {
+	// Each change gets the number of the group that it is in; what goes is in group 0.
+	group := make([]int, len(changes))
+	kinds := []*state.Kind{nil}
+	for i, c := range changes {
 		k := r.Kinds.For(c.Addr)
-		at := len(groups) - 1
+		at := len(kinds) - 1
 		switch {
 		case k.InTree:
 			at = slices.Index(kinds, k)
 		case c.After == nil || c.Forget:
-			first = append(first, c)
 			continue
 		}
 		if at < 0 || kinds[at] != k {
-			groups, kinds, at = append(groups, nil), append(kinds, k), len(groups)
+			kinds, at = append(kinds, k), len(kinds)
 		}
-		groups[at] = append(groups[at], c)
+		group[i] = at
 	}
-	return slices.Concat(append([][]state.Change{first}, groups...)...)
+	order := make([]int, len(changes))
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortStableFunc(order, func(i, j int) int { return cmp.Compare(group[i], group[j]) })
+	sorted := make([]state.Change, len(changes))
+	for to, from := range order {
+		sorted[to] = changes[from]
+	}
+	return sorted
 }
 
 // goes says whether nothing of a node is owned after its changes, and nothing of it was only given up.

@@ -37,6 +37,12 @@ func (r *Reconciler) Plan(ctx context.Context, config *state.Config, owned *ledg
 	}
 	changes := make(map[state.NodeAddr][]state.Change)
 	var drifted []state.Change
+	count := map[state.NodeAddr]int{} // at most so many changes
+	for _, it := range items {
+		if !it.settled() {
+			count[it.addr.Node]++
+		}
+	}
 	for _, it := range items {
 		c, changed, err := it.change(config, o)
 		if conflict, ok := asConflict(err); ok {
@@ -50,6 +56,9 @@ func (r *Reconciler) Plan(ctx context.Context, config *state.Config, owned *ledg
 			drifted = append(drifted, d)
 		}
 		if changed {
+			if changes[it.addr.Node] == nil {
+				changes[it.addr.Node] = make([]state.Change, 0, count[it.addr.Node])
+			}
 			changes[it.addr.Node] = append(changes[it.addr.Node], c)
 		}
 	}
@@ -125,7 +134,8 @@ func (r *Reconciler) complete(ctx context.Context, items []*item) error {
 		for i, it := range of {
 			unsettled := !it.settled()
 			it.want = planned[i].Want
-			if unsettled && it.want != nil {
+			// Where there is nothing, there is nothing for a completed want to find.
+			if unsettled && it.want != nil && it.live != nil {
 				again = append(again, it)
 			}
 		}

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/opdbus/opdbus/state"
@@ -25,6 +26,9 @@ func (run *run) step(ctx context.Context, np *state.NodePlan) error {
 		return err
 	}
 	site := run.site(np.Addr)
+	// What the node owns besides is read while the record is written.
+	others := make(chan unchangedObjects, 1)
+	go func() { others <- run.unchangedObjects(ctx, np) }()
 	created := time.Now().UTC().Truncate(time.Second)
 	begun, err := run.record(np, site, created)
 	if err != nil {
@@ -36,11 +40,11 @@ func (run *run) step(ctx context.Context, np *state.NodePlan) error {
 	if err := run.open(ctx, np, site); err != nil {
 		return err
 	}
-	rest, err := run.unchangedObjects(ctx, np)
-	if err != nil {
-		return err
+	rest := <-others
+	if rest.err != nil {
+		return rest.err
 	}
-	pre, err := run.take(begun, snapshot.Pre, created, np.Changes, lives, rest)
+	pre, err := run.take(begun, snapshot.Pre, created, np.Changes, lives, rest.objects)
 	if err != nil {
 		return err
 	}
@@ -58,11 +62,11 @@ func (run *run) step(ctx context.Context, np *state.NodePlan) error {
 	if err := run.sync(ctx, site, np.Changes); err != nil {
 		return err
 	}
-	post, err := run.take(begun, snapshot.Post, time.Now(), np.Changes, lives, rest)
+	post, err := run.take(begun, snapshot.Post, time.Now(), np.Changes, lives, rest.objects)
 	if err != nil {
 		return err
 	}
-	if err := run.own(np); err != nil {
+	if err := run.own(np, begun); err != nil {
 		return err
 	}
 	if np.Delete {
@@ -91,6 +95,7 @@ func (run *run) record(np *state.NodePlan, site state.Site, created time.Time) (
 	if owned != nil {
 		b.DependsOn, b.NodeRun = owned.DependsOn, owned.Run
 	}
+	b.Changes = make([]journal.Change, 0, len(np.Changes))
 	for _, c := range np.Changes {
 		jc := journal.Change{Object: c.Addr.Local(), Forget: c.Forget}
 		if jc.Before, err = encode(c.Before); err != nil {
@@ -140,41 +145,47 @@ func (run *run) open(ctx context.Context, np *state.NodePlan, site state.Site) e
 	return nil
 }
 
-// unchangedObjects are the live values of what the node owns and the step leaves alone: a snapshot is complete in itself.
-func (run *run) unchangedObjects(ctx context.Context, np *state.NodePlan) ([]snapshot.Object, error) {
+// unchangedObjects are the live values of what the node owns and a step leaves alone: a snapshot is complete in itself.
+type unchangedObjects struct {
+	objects []snapshot.Object
+	err     error
+}
+
+func (run *run) unchangedObjects(ctx context.Context, np *state.NodePlan) (u unchangedObjects) {
 	owned := run.ledger.Node(np.Addr)
 	if owned == nil {
-		return nil, nil
+		return u
 	}
 	changed := make(map[state.Addr]bool, len(np.Changes))
 	for _, c := range np.Changes {
 		changed[c.Addr] = true
 	}
-	var addrs []state.Addr
-	var made []state.Object
+	addrs := make([]state.Addr, 0, len(owned.Objects))
+	made := make([]state.Object, 0, len(owned.Objects))
 	for _, e := range owned.Objects {
 		a, err := state.ParseLocal(np.Addr, e.Object)
 		if err != nil {
-			return nil, err
+			return unchangedObjects{err: err}
 		}
 		if changed[a] {
 			continue
 		}
 		kind, err := run.kind(a)
 		if err != nil {
-			return nil, err
+			return unchangedObjects{err: err}
 		}
 		m, err := kind.Decode(e.Made)
 		if err != nil {
-			return nil, err
+			return unchangedObjects{err: err}
 		}
 		addrs, made = append(addrs, a), append(made, m)
 	}
 	lives, err := run.read(ctx, addrs, made)
 	if err != nil {
-		return nil, err
+		return unchangedObjects{err: err}
 	}
-	return objects(addrs, lives)
+	u.objects, u.err = objects(addrs, lives)
+	return u
 }
 
 // objects pairs addresses with live values, as a snapshot's record has them.
@@ -200,44 +211,11 @@ func (run *run) take(b journal.Begun, phase snapshot.Phase, created time.Time, c
 	if err != nil {
 		return snapshot.Info{}, err
 	}
+	changed = slices.Concat(changed, rest)
 	return snapshot.Take(run.Host.Subvolumes, run.Store.Snapshots(), run.Store.NodeDir(b.Node), snapshot.Record{
 		Head:    snapshot.Head{Run: run.number, Step: b.Step, Node: b.Node, Phase: phase, Plan: run.planned, Created: created, Existed: b.Existed},
-		Objects: append(changed, rest...),
+		Objects: changed,
 	})
-}
-
-// A batch is changes of one kind that are made in one go.
-type batch struct {
-	kind    *state.Kind
-	changes []state.Change
-}
-
-// batches groups neighbours of one kind; what only changes hands is in none. A replacement becomes a deletion and a creation.
-func (r *Reconciler) batches(changes []state.Change) []batch {
-	var bs []batch
-	add := func(k *state.Kind, c state.Change) {
-		if len(bs) == 0 || bs[len(bs)-1].kind != k {
-			bs = append(bs, batch{kind: k})
-		}
-		b := &bs[len(bs)-1]
-		b.changes = append(b.changes, c)
-	}
-	for _, c := range changes {
-		k := r.Kinds.For(c.Addr)
-		switch c.Action() {
-		case state.None, state.Adopt, state.Forget:
-		case state.Replace:
-			gone, made := c, c
-			gone.After, gone.Replace = nil, false
-			made.Before, made.Replace = nil, false
-			add(k, gone)
-			bs = append(bs, batch{kind: k})
-			add(k, made)
-		default:
-			add(k, c)
-		}
-	}
-	return bs
 }
 
 // change makes the changes, batch by batch.
@@ -308,13 +286,10 @@ func (run *run) sync(ctx context.Context, site state.Site, changes []state.Chang
 }
 
 // own writes what the step made into the ledger.
-func (run *run) own(np *state.NodePlan) error {
+func (run *run) own(np *state.NodePlan, b journal.Begun) error {
 	run.mu.Lock()
 	defer run.mu.Unlock()
-	entries, err := owned(run.ledger.Node(np.Addr), np.Changes)
-	if err != nil {
-		return err
-	}
+	entries := owned(run.ledger.Node(np.Addr), np.Changes, b.Changes)
 	for _, c := range np.Changes {
 		if c.MadeAt != (state.Addr{}) {
 			run.ledger.Drop(c.MadeAt)
@@ -325,16 +300,13 @@ func (run *run) own(np *state.NodePlan) error {
 	return run.ledger.Save(run.Store.Ledger())
 }
 
-// owned is a node's entries after its changes.
-func owned(before *ledger.Node, changes []state.Change) ([]ledger.Entry, error) {
+// owned is a node's entries after its changes, whose values the step's record has as JSON already.
+func owned(before *ledger.Node, changes []state.Change, recorded []journal.Change) []ledger.Entry {
 	made := make(map[string]ledger.Entry, len(changes)) // a change's entry afterwards; without a value it goes
-	for _, c := range changes {
-		e := ledger.Entry{Object: c.Addr.Local(), Sensitive: c.Sensitive}
-		if c.After != nil && !c.Forget {
-			var err error
-			if e.Made, err = encode(c.After); err != nil {
-				return nil, err
-			}
+	for i, c := range changes {
+		e := ledger.Entry{Object: recorded[i].Object, Sensitive: c.Sensitive}
+		if !c.Forget {
+			e.Made = recorded[i].After
 		}
 		made[e.Object] = e
 	}
@@ -353,11 +325,11 @@ func owned(before *ledger.Node, changes []state.Change) ([]ledger.Entry, error) 
 			keep(e)
 		}
 	}
-	for _, c := range changes {
-		keep(made[c.Addr.Local()])
-		delete(made, c.Addr.Local())
+	for _, c := range recorded {
+		keep(made[c.Object])
+		delete(made, c.Object)
 	}
-	return entries, nil
+	return entries
 }
 
 func encode(o state.Object) (json.RawMessage, error) {

@@ -164,7 +164,7 @@ func (a *app) getenv(name string) string {
 // more than a collection of a small heap, and a collection more than memory that is let go of at the end anyway.
 func tuneCollector() {
 	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(200)
+		debug.SetGCPercent(300)
 	}
 }
 

@@ -76,8 +76,11 @@ func (a *app) apply(c *cobra.Command, args []string, f *applyFlags) error {
 	if err != nil {
 		return err
 	}
-	r, plan, err := a.plan(ctx, dir, &f.planFlags, func(r *reconciler.Reconciler) error {
-		return errors.Join(ready(r), a.recoverFirst(ctx, r, f.lockTimeout))
+	r, plan, err := a.plan(ctx, dir, &f.planFlags, func(r *reconciler.Reconciler) (bool, error) {
+		if err := ready(r); err != nil {
+			return false, err
+		}
+		return a.recoverFirst(ctx, r, f.lockTimeout)
 	})
 	if err != nil {
 		return err

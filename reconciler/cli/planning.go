@@ -51,20 +51,24 @@ func (p *planFlags) options() (o reconciler.PlanOptions, err error) {
 }
 
 // plan reads a configuration and plans it. It changes nothing itself; before is called, where it is not nil, when the
-// configuration is known to be good and nothing of the store has been read.
-func (a *app) plan(ctx context.Context, dir string, p *planFlags, before func(*reconciler.Reconciler) error) (*reconciler.Reconciler, *state.Plan, error) {
+// configuration is known to be good, and says whether it has changed the ledger.
+func (a *app) plan(ctx context.Context, dir string, p *planFlags, before func(*reconciler.Reconciler) (changed bool, err error)) (*reconciler.Reconciler, *state.Plan, error) {
 	options, err := p.options()
 	if err != nil {
 		return nil, nil, err
 	}
-	read := a.readAhead(before == nil)
+	read := a.readAhead()
 	r, config, files, diags, err := a.prepare(ctx, dir, &p.loadFlags)
 	if err := errors.Join(err, a.diagnose(files, diags)); err != nil {
 		return nil, nil, err
 	}
 	if before != nil {
-		if err := before(r); err != nil {
+		changed, err := before(r)
+		if err != nil {
 			return nil, nil, err
+		}
+		if changed {
+			read = owned
 		}
 	}
 	l, err := read(r)
@@ -87,9 +91,9 @@ func (a *app) plan(ctx context.Context, dir string, p *planFlags, before func(*r
 
 // readAhead begins to read the ledger while the configuration is not known yet, which may name another store: both take a
 // while when there are many objects. What it returns waits for that, or reads the ledger that is meant.
-func (a *app) readAhead(now bool) func(*reconciler.Reconciler) (*ledger.Ledger, error) {
+func (a *app) readAhead() func(*reconciler.Reconciler) (*ledger.Ledger, error) {
 	guess, err := a.reconciler(nil)
-	if !now || err != nil {
+	if err != nil {
 		return owned
 	}
 	var l *ledger.Ledger

@@ -46,11 +46,11 @@ run, and says so. A run of which everything was done stays. apply does this firs
 }
 
 // recoverFirst takes back a run that was cut off, before anything is planned upon what it left.
-func (a *app) recoverFirst(ctx context.Context, r *reconciler.Reconciler, timeout time.Duration) error {
+func (a *app) recoverFirst(ctx context.Context, r *reconciler.Reconciler, timeout time.Duration) (recovered bool, err error) {
 	if story, err := r.CutOff(); err != nil || story == nil {
-		return err
+		return false, err
 	}
-	return a.recover(ctx, r, timeout)
+	return true, a.recover(ctx, r, timeout)
 }
 
 // recover recovers under the lock: what looks cut off may be a run that is still going on, which then ends first.

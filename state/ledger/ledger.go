@@ -184,6 +184,17 @@ func (l *Ledger) Encode() ([]byte, error) {
 		return nil, err
 	}
 	b = append(b[:len(b)-1], `,"nodes":{`...)
+	size := 64
+	for _, a := range addrs {
+		n := l.nodes[a]
+		if n.raw == nil {
+			if n.raw, err = n.encode(); err != nil {
+				return nil, err
+			}
+		}
+		size += len(n.raw) + 256
+	}
+	b = slices.Grow(b, size)
 	for i, a := range addrs {
 		if i > 0 {
 			b = append(b, ',')
@@ -193,13 +204,7 @@ func (l *Ledger) Encode() ([]byte, error) {
 		if err != nil {
 			return nil, err
 		}
-		n := l.nodes[a]
-		if n.raw == nil {
-			if n.raw, err = n.encode(); err != nil {
-				return nil, err
-			}
-		}
-		b = append(append(append(b, key...), ':'), n.raw...)
+		b = append(append(append(b, key...), ':'), l.nodes[a].raw...)
 	}
 	return append(b, "}}\n"...), nil
 }
@@ -212,16 +217,16 @@ func (n *Node) encode() (json.RawMessage, error) {
 	if err != nil {
 		return nil, err
 	}
-	b = append(b[:len(b)-1], `,"objects":[`...)
+	size := len(b) + 64
+	for _, e := range n.Objects {
+		size += len(e.Object) + len(e.Made) + 48
+	}
+	b = append(slices.Grow(b, size)[:len(b)-1], `,"objects":[`...)
 	for i, e := range n.Objects {
 		if i > 0 {
 			b = append(b, ',')
 		}
-		name, err := json.Marshal(e.Object)
-		if err != nil {
-			return nil, err
-		}
-		b = append(append(append(b, "\n{\"object\":"...), name...), `,"made":`...)
+		b = append(appendName(append(b, "\n{\"object\":"...), e.Object), `,"made":`...)
 		b = append(b, e.Made...)
 		if len(e.Sensitive) > 0 {
 			names, err := json.Marshal(e.Sensitive)
@@ -233,6 +238,24 @@ func (n *Node) encode() (json.RawMessage, error) {
 		b = append(b, '}')
 	}
 	return append(b, "]}"...), nil
+}
+
+// appendName writes an object's name as JSON. All that is special in nearly every name is its quotes.
+func appendName(b []byte, name string) []byte {
+	for i := range len(name) {
+		if c := name[i]; c < ' ' || c == '\\' || c >= 0x7f || c == '<' || c == '>' || c == '&' {
+			quoted, _ := json.Marshal(name) // a string can always be marshalled
+			return append(b, quoted...)
+		}
+	}
+	b = append(b, '"')
+	for i := range len(name) {
+		if name[i] == '"' {
+			b = append(b, '\\')
+		}
+		b = append(b, name[i])
+	}
+	return append(b, '"')
 }
 
 // Save replaces the file at path, so that it is the old one or the new one whatever happens.
