@@ -8,12 +8,14 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
 	"testing"
 	"time"
 
+	"github.com/hashicorp/hcl/v2/hclparse"
 	"github.com/stretchr/testify/require"
 
 	"github.com/opdbus/opdbus/state/snapshot/snapshottest"
@@ -33,7 +35,15 @@ var binary = sync.OnceValues(func() (string, error) {
 	return path, nil
 })
 
+// parseEnv names a directory for this test's own program to parse and to print how long that took: what parsing costs is
+// measured in a process as new as the one it is compared with.
+const parseEnv = "OPDBUS_BENCH_PARSE"
+
 func TestMain(m *testing.M) {
+	if dir := os.Getenv(parseEnv); dir != "" {
+		fmt.Println(int64(parse(dir)))
+		return
+	}
 	code := m.Run()
 	if path, err := binary(); err == nil {
 		_ = os.RemoveAll(filepath.Dir(path))
@@ -89,8 +99,14 @@ func name(i int) string { return fmt.Sprintf("f%06d.conf", i) }
 // payload makes n small files to be linked.
 func (w *world) payload(n int) {
 	w.Helper()
-	for i := range n {
-		require.NoError(w, os.WriteFile(filepath.Join(w.config, "files", name(i)), fmt.Appendf(nil, "value = %d\n", i), 0o644))
+	w.files("files", 0, n)
+}
+
+func (w *world) files(dir string, from, to int) {
+	w.Helper()
+	require.NoError(w, os.MkdirAll(filepath.Join(w.config, dir), 0o755))
+	for i := from; i < to; i++ {
+		require.NoError(w, os.WriteFile(filepath.Join(w.config, dir, name(i)), fmt.Appendf(nil, "value = %d\n", i), 0o644))
 	}
 }
 
@@ -110,17 +126,47 @@ func (w *world) dynamic() {
 `)
 }
 
-// literal declares each of n links by a block of its own, and returns the text.
-func (w *world) literal(n int) string {
+// literal declares each of n links to files by a block of its own, in so many stages with a file of blocks each.
+func (w *world) literal(n, stages int) {
 	w.Helper()
-	var b strings.Builder
-	b.WriteString("stage \"bench\" {\n  source = \"files\"\n")
-	for i := range n {
-		fmt.Fprintf(&b, "  file %q {\n    target = \"/etc/bench/%s\"\n    type   = \"symlink\"\n  }\n", name(i), name(i))
+	for f := range stages {
+		from, to := f*n/stages, (f+1)*n/stages
+		w.files(fmt.Sprintf("files-%d", f), from, to)
+		var b strings.Builder
+		fmt.Fprintf(&b, "stage \"bench-%d\" {\n  source = \"files-%d\"\n", f, f)
+		for i := from; i < to; i++ {
+			fmt.Fprintf(&b, "  file %q {\n    target = \"/etc/bench/%s\"\n    type   = \"symlink\"\n  }\n", name(i), name(i))
+		}
+		b.WriteString("}\n")
+		require.NoError(w, os.WriteFile(filepath.Join(w.config, fmt.Sprintf("bench-%d.hcl", f)), []byte(b.String()), 0o644))
 	}
-	b.WriteString("}\n")
-	w.write(b.String())
-	return b.String()
+}
+
+// parse is how long hclparse alone takes for the configuration.
+func (w *world) parse() time.Duration {
+	w.Helper()
+	cmd := exec.Command(os.Args[0])
+	cmd.Env = append(os.Environ(), parseEnv+"="+w.config)
+	out, err := cmd.Output()
+	require.NoError(w, err)
+	took, err := strconv.ParseInt(strings.TrimSpace(string(out)), 10, 64)
+	require.NoError(w, err)
+	return time.Duration(took)
+}
+
+// parse parses the configuration in dir, file after file.
+func parse(dir string) time.Duration {
+	files, err := filepath.Glob(filepath.Join(dir, "*.hcl"))
+	if err != nil {
+		panic(err)
+	}
+	start := time.Now()
+	for _, file := range files {
+		if _, diags := hclparse.NewParser().ParseHCLFile(file); diags.HasErrors() {
+			panic(diags)
+		}
+	}
+	return time.Since(start)
 }
 
 func (w *world) write(text string) {

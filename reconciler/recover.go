@@ -22,6 +22,9 @@ func (r *Reconciler) CutOff() (*journal.Story, error) {
 		return nil, err
 	}
 	last := runs[len(runs)-1]
+	if ended, err := journal.Ended(r.Store.JournalDir(), last); err != nil || ended {
+		return nil, err
+	}
 	story, err := journal.Read(r.Store.JournalDir(), last)
 	if err != nil {
 		return nil, err

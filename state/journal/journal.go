@@ -146,7 +146,7 @@ func Continue(dir string, run int) (*Journal, error) {
 
 // Append writes a record and brings it to disk.
 func (j *Journal) Append(r Record) error {
-	line, err := json.Marshal(r)
+	line, err := r.encode()
 	if err != nil {
 		return fmt.Errorf("cannot encode a journal record: %w", err)
 	}

@@ -1,6 +1,7 @@
 package journal
 
 import (
+	"encoding/json"
 	"os"
 	"testing"
 	"time"
@@ -9,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/opdbus/opdbus/state"
+	"github.com/opdbus/opdbus/state/ledger"
 )
 
 var core = state.NodeAddr{Type: state.StageNode, Name: "core"}
@@ -51,6 +53,34 @@ func TestJournal(t *testing.T) {
 			}
 			assert.Equal(t, 3, s.Run.Run)
 			assert.Nil(t, s.End, "cut at %d", n)
+		}
+	})
+	t.Run("what a step's record says is what encoding/json would write of it", func(t *testing.T) {
+		b := Begun{Step: 2, Node: core, DependsOn: []state.NodeAddr{core}, NodeRun: 7, Existed: true, Pre: "pre", Changes: []Change{
+			{Object: `file["a"]`, Before: []byte(`{"x":1}`), After: []byte(`{"x":2}`)},
+			{Object: `file["b\\"]`, Made: &ledger.Entry{Object: `file["o"]`, Made: []byte(`{}`), Sensitive: []string{"s"}}, At: 3,
+				Origin: &Origin{Addr: state.Addr{Node: core, Kind: "file", Key: "o"}, NodeRun: 1}, Forget: true},
+		}}
+		line, err := Record{Begun: &b}.encode()
+		require.NoError(t, err)
+		plain, err := json.Marshal(Record{Begun: &b})
+		require.NoError(t, err)
+		assert.JSONEq(t, string(plain), string(line))
+		assert.NotContains(t, string(line), "null")
+	})
+	t.Run("its end is seen without reading all of it", func(t *testing.T) {
+		dir := t.TempDir()
+		write(t, dir)
+		ended, err := Ended(dir, 3)
+		require.NoError(t, err)
+		assert.True(t, ended)
+		whole, err := os.ReadFile(Path(dir, 3))
+		require.NoError(t, err)
+		for _, n := range []int{0, 10, len(whole) / 2, len(whole) - 1} {
+			require.NoError(t, os.WriteFile(Path(dir, 3), whole[:n], 0o600))
+			ended, err := Ended(dir, 3)
+			require.NoError(t, err)
+			assert.False(t, ended, "cut at %d", n)
 		}
 	})
 	t.Run("is continued behind its last whole line", func(t *testing.T) {

@@ -31,6 +31,33 @@ func Read(dir string, run int) (*Story, error) {
 	return s, nil
 }
 
+// Ended says whether the run with a journal in dir has come to its end, by the journal's last line alone: the whole of it
+// may be long.
+func Ended(dir string, run int) (bool, error) {
+	f, err := os.Open(Path(dir, run))
+	if err != nil {
+		return false, fmt.Errorf("cannot read the journal of run %d: %w", run, err)
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return false, fmt.Errorf("cannot read the journal of run %d: %w", run, err)
+	}
+	tail := make([]byte, min(info.Size(), tailSize))
+	if _, err := f.ReadAt(tail, info.Size()-int64(len(tail))); err != nil {
+		return false, fmt.Errorf("cannot read the journal of run %d: %w", run, err)
+	}
+	lines := bytes.Split(tail, []byte("\n"))
+	if len(lines) < 2 || len(lines[len(lines)-1]) > 0 {
+		return false, nil
+	}
+	var last Record
+	return json.Unmarshal(lines[len(lines)-2], &last) == nil && last.End != nil, nil
+}
+
+// tailSize is more than an end's line takes, but for one with a very long error, which costs reading all of the journal.
+const tailSize = 64 << 10
+
 // Decode reads a journal from its file's bytes.
 func Decode(data []byte) (*Story, error) {
 	s := &Story{Done: map[int]Done{}, Undone: map[int]bool{}}

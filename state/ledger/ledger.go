@@ -226,18 +226,25 @@ func (n *Node) encode() (json.RawMessage, error) {
 		if i > 0 {
 			b = append(b, ',')
 		}
-		b = append(appendName(append(b, "\n{\"object\":"...), e.Object), `,"made":`...)
-		b = append(b, e.Made...)
-		if len(e.Sensitive) > 0 {
-			names, err := json.Marshal(e.Sensitive)
-			if err != nil {
-				return nil, err
-			}
-			b = append(append(b, `,"sensitive":`...), names...)
+		if b, err = e.Append(append(b, '\n')); err != nil {
+			return nil, err
 		}
-		b = append(b, '}')
 	}
 	return append(b, "]}"...), nil
+}
+
+// Append writes an entry as JSON. Its value goes in as it is.
+func (e Entry) Append(b []byte) ([]byte, error) {
+	b = append(appendName(append(b, `{"object":`...), e.Object), `,"made":`...)
+	b = append(b, e.Made...)
+	if len(e.Sensitive) > 0 {
+		names, err := json.Marshal(e.Sensitive)
+		if err != nil {
+			return nil, err
+		}
+		b = append(append(b, `,"sensitive":`...), names...)
+	}
+	return append(b, '}'), nil
 }
 
 // appendName writes an object's name as JSON. All that is special in nearly every name is its quotes.
