@@ -1,7 +1,6 @@
 package desired
 
 import (
-	"bytes"
 	"crypto/sha256"
 	"errors"
 	"fmt"
@@ -12,9 +11,7 @@ import (
 	"strings"
 
 	"github.com/opdbus/opdbus/state"
-	"github.com/santhosh-tekuri/jsonschema/v6"
-	"golang.org/x/text/language"
-	"golang.org/x/text/message"
+	"github.com/opdbus/opdbus/state/desired/schema"
 )
 
 // checkSchema holds a plugin's block against NAME.schema.json in its source, when there is one. The value that it must
@@ -39,44 +36,17 @@ func (l *loader) checkSchema(in *instance) {
 	if err == nil {
 		l.digest.file(known, fmt.Sprintf("%x", sha256.Sum256(src)))
 	}
-	var schema *jsonschema.Schema
+	var sch *schema.Schema
 	if err == nil {
-		schema, err = compileSchema(src)
+		sch, err = schema.Parse(src)
 	}
 	if err != nil {
 		l.diags.Errorf(at, "Invalid schema", "cannot use %s: %s.", path, err)
 		return
 	}
-	var invalid *jsonschema.ValidationError
-	if err := schema.Validate(in.document()); errors.As(err, &invalid) {
-		l.schemaErrors(in, name, invalid)
+	for _, v := range sch.Violations(in.document()) {
+		l.schemaViolated(in, name, v)
 	}
-}
-
-// refused keeps a schema from reading other files or the network.
-type refused struct{}
-
-func (refused) Load(url string) (any, error) {
-	return nil, fmt.Errorf("a schema cannot refer to another document (%s)", url)
-}
-
-func compileSchema(src []byte) (*jsonschema.Schema, error) {
-	if _, deep := tooDeep(src); deep {
-		return nil, errors.New("it nests too deeply")
-	}
-	doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(src))
-	if err != nil {
-		return nil, err
-	}
-	c := jsonschema.NewCompiler()
-	c.DefaultDraft(jsonschema.Draft2020)
-	c.AssertFormat()
-	c.UseLoader(refused{})
-	const name = "opdbus:schema"
-	if err := c.AddResource(name, doc); err != nil {
-		return nil, err
-	}
-	return c.Compile(name)
 }
 
 // document is the block's value as the schema sees it.
@@ -187,23 +157,17 @@ func blockDocuments(b blockField, field reflect.Value) any {
 	return byLabel
 }
 
-// schemaErrors reports each thing that the schema does not allow, at the nearest place in the configuration.
-func (l *loader) schemaErrors(in *instance, schema string, e *jsonschema.ValidationError) {
-	if len(e.Causes) > 0 {
-		for _, c := range e.Causes {
-			l.schemaErrors(in, schema, c)
-		}
-		return
+// schemaViolated reports one thing that the schema does not allow, at the nearest place in the configuration.
+func (l *loader) schemaViolated(in *instance, name string, v schema.Violation) {
+	path, text := v.Path, "it "+v.Text
+	if in.isSecret(path) {
+		path, text = path[:3], "its value, which is sensitive, is not allowed"
 	}
 	where := "The block"
-	if len(e.InstanceLocation) > 0 {
-		where = strings.Join(e.InstanceLocation, ".")
+	if len(path) > 0 {
+		where = strings.Join(path, ".")
 	}
-	text := e.ErrorKind.LocalizedString(message.NewPrinter(language.English))
-	if in.isSecret(e.InstanceLocation) {
-		text = "the value, which is sensitive, is not allowed"
-	}
-	l.diags.Errorf(in.nearest(e.InstanceLocation), "Schema violated", "%s does not satisfy %s: %s.", where, schema, text)
+	l.diags.Errorf(in.nearest(path), "Schema violated", "%s does not satisfy %s: %s.", where, name, text)
 }
 
 // nearest is the place of what a location in the document speaks of.
@@ -234,8 +198,8 @@ func (in *instance) objectAt(location []string) *state.Declared {
 	return &in.node.Objects[i]
 }
 
-// isSecret says whether a message about the location would print a sensitive value.
+// isSecret says whether a location is in a sensitive value, whose names and length are nobody's business.
 func (in *instance) isSecret(location []string) bool {
 	d := in.objectAt(location)
-	return d != nil && len(d.Sensitive) > 0 && (len(location) == 2 || slices.Contains(d.Sensitive, location[2]))
+	return d != nil && len(location) > 2 && slices.Contains(d.Sensitive, location[2])
 }
