@@ -100,7 +100,7 @@ func (t *text) details(attrs []state.Attribute) string {
 	for _, a := range attrs {
 		root := (a.Name == "owner" || a.Name == "group") && str(a.Value) == "root"
 		list := !a.Sensitive && strings.HasPrefix(string(a.Value), "[")
-		if a.Name == "target" || root || list || digest.MatchString(str(a.Value)) {
+		if a.Name == "target" || root || list || isDigest(str(a.Value)) {
 			continue
 		}
 		if len(parts) == 4 {

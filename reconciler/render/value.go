@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
-	"regexp"
 	"strconv"
 	"strings"
 
@@ -12,8 +11,6 @@ import (
 
 	"github.com/opdbus/opdbus/state"
 )
-
-var digest = regexp.MustCompile(`^(sha256|hmac-sha256):[0-9a-f]{64}$`)
 
 const (
 	longValue = 100       // characters of a value on a line
@@ -32,7 +29,7 @@ func (t *text) value(v json.RawMessage, whole bool) string {
 	s := str(v)
 	switch {
 	case whole:
-	case digest.MatchString(s):
+	case isDigest(s):
 		return s[:strings.IndexByte(s, ':')+13] + t.glyph("…", "...")
 	case strings.Count(s, "\n") > 1:
 		return fmt.Sprintf("(%s, %s)", Count(len(lines(s)), "line"), Bytes(int64(len(s))))
@@ -41,6 +38,12 @@ func (t *text) value(v json.RawMessage, whole bool) string {
 		return t.cut(strconv.QuoteToASCII(s), whole)
 	}
 	return t.cut(strconv.Quote(s), whole)
+}
+
+// isDigest says whether a text is a digest in full: how it was made and 64 hexadecimal digits.
+func isDigest(s string) bool {
+	made, sum, _ := strings.Cut(s, ":")
+	return (made == "sha256" || made == "hmac-sha256") && len(sum) == 64 && strings.Trim(sum, "0123456789abcdef") == ""
 }
 
 func (t *text) cut(s string, whole bool) string {
