@@ -41,7 +41,7 @@ func layers() []layer {
 	return []layer{
 		{"graph", nil, nil},
 		{"state", nil, nil},
-		{"state/durable", nil, []string{"github.com/google/renameio/v2", xsys}},
+		{"state/durable", nil, nil},
 		{"state/desired", []string{"state", "graph", "state/desired/schema"}, append(language(), "github.com/agext/levenshtein")},
 		{"state/desired/schema", nil, []string{"github.com/google/jsonschema-go"}},
 		{"state/ledger", []string{"state", "state/durable"}, []string{xsys}},

@@ -12,10 +12,12 @@ import (
 
 	"github.com/opdbus/opdbus/providers"
 	"github.com/opdbus/opdbus/reconciler/cli"
+	"github.com/opdbus/opdbus/reconciler/faulttest"
 	"github.com/opdbus/opdbus/state/snapshot/snapshottest"
 )
 
 func TestMain(m *testing.M) {
+	faulttest.Reexec()
 	testscript.Main(m, map[string]func(){
 		"opdbus": func() { os.Exit(cli.Main("1.2.3", providers.All, os.Args[1:])) },
 	})

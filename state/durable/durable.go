@@ -1,5 +1,5 @@
 // Package durable replaces files so that after a power cut there is either what was there before or all of what was
-// written. It imports google/renameio and the standard library.
+// written. It imports the standard library only.
 package durable
 
 import (
@@ -8,31 +8,41 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-
-	"github.com/google/renameio/v2"
 )
 
 // WriteFile replaces the file at path by one that holds data and has exactly perm, whatever the umask and the file there
-// before. When it returns nil, that is on disk.
+// before. When it returns nil, that is on disk. What a cut leaves behind has a fixed name beside the file, .NAME.new, and the
+// next write to the same file takes it away.
 func WriteFile(path string, data []byte, perm fs.FileMode) error {
-	dir := filepath.Dir(path)
-	if err := replace(path, dir, data, perm); err != nil {
+	if err := replace(path, data, perm); err != nil {
 		return fmt.Errorf("cannot write %s: %w", path, err)
 	}
-	return SyncDir(dir) // renameio leaves this out, and a power cut may undo the rename without it
+	return SyncDir(filepath.Dir(path))
 }
 
-// replace is renameio.WriteFile, which would keep the mode of the file there before.
-func replace(path, dir string, data []byte, perm fs.FileMode) error {
-	f, err := renameio.NewPendingFile(path, renameio.WithTempDir(dir), renameio.WithStaticPermissions(perm))
+func replace(path string, data []byte, perm fs.FileMode) (err error) {
+	temp := filepath.Join(filepath.Dir(path), "."+filepath.Base(path)+".new")
+	if err := os.Remove(temp); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	f, err := os.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, perm.Perm())
 	if err != nil {
 		return err
 	}
-	defer f.Cleanup() // does nothing once the file has been replaced
-	if _, err := f.Write(data); err != nil {
-		return err
+	_, err = f.Write(data)
+	if err == nil {
+		err = f.Chmod(perm)
 	}
-	return f.CloseAtomicallyReplace()
+	if err == nil {
+		err = f.Sync()
+	}
+	if err = errors.Join(err, f.Close()); err == nil {
+		err = os.Rename(temp, path)
+	}
+	if err != nil {
+		return errors.Join(err, os.Remove(temp))
+	}
+	return nil
 }
 
 // SyncDir brings to disk what was made, renamed and removed in the directory dir.

@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/opdbus/opdbus/state"
+	"github.com/opdbus/opdbus/state/durable"
 	"github.com/opdbus/opdbus/state/ledger"
 )
 
@@ -121,7 +122,7 @@ func Create(dir string, run Run) (*Journal, error) {
 	if err := j.Append(Record{Run: &run}); err != nil {
 		return nil, errors.Join(err, f.Close())
 	}
-	return j, syncDir(dir)
+	return j, durable.SyncDir(dir)
 }
 
 // Continue opens the journal of a run that was cut off, to take it back. A torn last line is cut away, so that what is
@@ -185,15 +186,4 @@ func Runs(dir string) ([]int, error) {
 	}
 	slices.Sort(runs)
 	return runs, nil
-}
-
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return fmt.Errorf("cannot open %s: %w", dir, err)
-	}
-	if err := errors.Join(d.Sync(), d.Close()); err != nil {
-		return fmt.Errorf("cannot bring %s to disk: %w", dir, err)
-	}
-	return nil
 }

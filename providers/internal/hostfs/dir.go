@@ -99,16 +99,37 @@ func (d *Dir) put(temp, name string) error {
 	return err
 }
 
-// Mkdir makes a directory where nothing stands.
+// Mkdir makes a directory where nothing stands. It appears with its owner and mode, or not at all: one that a cut has left
+// with others could not be told from somebody else's.
 func (d *Dir) Mkdir(name string, a Attributes) error {
+	temp := TempName(name)
+	if err := d.ClearTemp(name); err != nil {
+		return err
+	}
+	if err := unix.Mkdirat(d.fd, temp, 0o700); err != nil {
+		return d.fail("mkdir", temp, err)
+	}
+	err := d.SetDirectory(temp, a)
+	if err == nil {
+		err = d.fail("mkdir", name, unix.Renameat2(d.fd, temp, d.fd, name, unix.RENAME_NOREPLACE))
+	}
+	if err != nil {
+		_ = d.Rmdir(temp)
+	}
+	return err
+}
+
+// mkdirParent makes a directory that is removed again when it is empty, whatever its mode: so it needs no temporary name,
+// which nobody would come back for after a cut.
+func (d *Dir) mkdirParent(name string) error {
 	if err := unix.Mkdirat(d.fd, name, 0o700); err != nil {
 		return d.fail("mkdir", name, err)
 	}
-	if err := d.SetDirectory(name, a); err != nil {
+	err := d.SetDirectory(name, Attributes{UID: os.Geteuid(), GID: os.Getegid(), Mode: 0o755})
+	if err != nil {
 		_ = d.Rmdir(name)
-		return err
 	}
-	return nil
+	return err
 }
 
 // SetDirectory gives a directory its owner and mode.

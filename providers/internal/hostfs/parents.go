@@ -53,7 +53,7 @@ func (t *Tree) MkdirParents(target string) (made []string, err error) {
 				return &BlockedError{Path: target, Reason: fmt.Sprintf(
 					"%s is missing, and uid %d owns the directory it belongs in; declare it as a file of type \"directory\" with that owner", dir, d.uid)}
 			}
-			return d.Mkdir(name, Attributes{UID: os.Geteuid(), GID: os.Getegid(), Mode: 0o755})
+			return d.mkdirParent(name)
 		})
 		if errors.Is(err, os.ErrExist) {
 			continue

@@ -3,6 +3,7 @@ package hostfs
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -35,7 +36,13 @@ func TempName(name string) string {
 }
 
 // ClearTemp removes what a cut has left of an earlier attempt to replace name.
-func (d *Dir) ClearTemp(name string) error { return d.Unlink(TempName(name)) }
+func (d *Dir) ClearTemp(name string) error {
+	temp := TempName(name)
+	if err := d.Unlink(temp); !errors.Is(err, unix.EISDIR) {
+		return err
+	}
+	return d.Rmdir(temp)
+}
 
 // Attributes are a file's owner and permissions. The zero value is a file that only root can use.
 type Attributes struct {
