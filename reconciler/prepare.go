@@ -31,7 +31,21 @@ func (r *Reconciler) Prepare(ctx context.Context, config *state.Config) state.Di
 	for _, ds := range found {
 		diags = append(diags, ds...)
 	}
+	diags = append(diags, unchecked(config)...)
 	return append(diags, duplicates(config)...)
+}
+
+// unchecked finds the checks that this version cannot run, before a run depends on them.
+func unchecked(config *state.Config) state.Diagnostics {
+	var diags state.Diagnostics
+	for _, n := range config.Nodes {
+		for _, c := range n.Health {
+			if c.Unit != "" || c.DBusProperty != "" {
+				diags.Errorf(c.Source, "This check cannot be made", "The health check %q of %s asks a service on the bus, and this version of opdbus speaks to none. Use command or tcp.", c.Name, n.Addr)
+			}
+		}
+	}
+	return diags
 }
 
 // duplicates finds objects that are declared twice, under one address or as one thing on the host.

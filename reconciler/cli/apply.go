@@ -24,8 +24,8 @@ type applyFlags struct {
 	approved    string
 }
 
-func (f *applyFlags) add(c *cobra.Command) {
-	f.planFlags.add(c)
+func (f *applyFlags) add(a *app, c *cobra.Command) {
+	f.planFlags.add(a, c)
 	c.Flags().BoolVar(&f.autoApprove, "auto-approve", false, "do not ask for confirmation")
 	c.Flags().IntVar(&f.parallelism, "parallelism", 4, "change up to `N` nodes at once")
 	c.Flags().DurationVar(&f.lockTimeout, "lock-timeout", 0, "wait this long for another run to end, such as 30s")
@@ -43,7 +43,7 @@ order, each node between two snapshots. When something fails, what the run did i
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(c *cobra.Command, args []string) error { return a.apply(c, args, &f) },
 	}
-	f.add(c)
+	f.add(a, c)
 	c.Flags().BoolVar(&f.destroy, "destroy", false, "delete everything that is owned")
 	return c
 }
@@ -57,7 +57,7 @@ func (a *app) destroyCommand() *cobra.Command {
 		Args:  cobra.MaximumNArgs(1),
 		RunE:  func(c *cobra.Command, args []string) error { return a.apply(c, args, &f) },
 	}
-	f.add(c)
+	f.add(a, c)
 	return c
 }
 

@@ -29,7 +29,7 @@ host, and shows what apply would change and why. It takes no lock and writes not
 			return nil
 		},
 	}
-	p.add(c)
+	p.add(a, c)
 	c.Flags().BoolVar(&p.destroy, "destroy", false, "plan the deletion of everything that is owned")
 	c.Flags().BoolVar(&detailed, "detailed-exitcode", false, "exit with 2 when there are changes")
 	return c

@@ -22,12 +22,15 @@ type planFlags struct {
 	destroy, json, verbose      bool
 }
 
-func (p *planFlags) add(c *cobra.Command) {
+func (p *planFlags) add(a *app, c *cobra.Command) {
 	f := c.Flags()
 	p.loadFlags.add(f)
 	f.StringArrayVar(&p.targets, "target", nil, "plan this node or object and what it needs only: `ADDRESS` (repeatable)")
 	f.StringArrayVar(&p.excludes, "exclude", nil, "leave out this node, with what needs it, or this object: `ADDRESS` (repeatable)")
 	f.StringArrayVar(&p.replaces, "replace", nil, "delete this node's objects, or this object, and make them again: `ADDRESS` (repeatable)")
+	for _, flag := range []string{"target", "exclude", "replace"} {
+		_ = c.RegisterFlagCompletionFunc(flag, a.completeAddrs) // fails for an unknown flag only
+	}
 	f.BoolVar(&p.json, "json", false, "print JSON")
 	f.BoolVarP(&p.verbose, "verbose", "v", false, "list every change, however many are alike")
 }

@@ -36,23 +36,6 @@ func (a *app) printJSON(v any) error {
 	return enc.Encode(v)
 }
 
-// completeNodes completes the nodes that opdbus owns.
-func (a *app) completeNodes(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
-	r, err := a.reconciler(nil)
-	if err != nil {
-		return nil, cobra.ShellCompDirectiveError
-	}
-	l, err := owned(r)
-	if err != nil {
-		return nil, cobra.ShellCompDirectiveError
-	}
-	var names []string
-	for _, addr := range l.Addrs() {
-		names = append(names, addr.String())
-	}
-	return names, cobra.ShellCompDirectiveNoFileComp
-}
-
 // isConfigFile says whether a file is part of a configuration: *.hcl or *.hcl.json, without those that hold variables.
 func isConfigFile(name string) bool {
 	base := strings.TrimSuffix(filepath.Base(name), ".json")
