@@ -29,7 +29,11 @@ func (run *run) checks(ctx context.Context, np *state.NodePlan) error {
 		return nil
 	}
 	for _, c := range append(append([]state.Check(nil), np.Health...), np.Verify...) {
-		if err := run.Check(ctx, c); err != nil {
+		err := run.Check(ctx, c)
+		if ctx.Err() != nil {
+			return errStopped
+		}
+		if err != nil {
 			return &CheckError{np.Addr, c.Name, err}
 		}
 	}

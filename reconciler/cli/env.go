@@ -154,10 +154,14 @@ func secretKey(r *reconciler.Reconciler) ([]byte, error) {
 // ready says why the store cannot be changed; nil when it can.
 func ready(r *reconciler.Reconciler) error {
 	s, err := store.Open(r.Host)
-	if err != nil {
-		return err
+	if err == nil {
+		err = s.Writable()
 	}
-	return s.Writable()
+	var wrong *store.Error
+	if r.Host.Store != store.DefaultDir && errors.As(err, &wrong) {
+		return fmt.Errorf("%w, with --store %s", err, r.Host.Store)
+	}
+	return err
 }
 
 // privileged refuses to go on without root, before anything is looked at.
