@@ -16,21 +16,21 @@ func (r *Reconciler) gather(config *state.Config, owned *ledger.Ledger, s *selec
 		nodes = nil
 	}
 	var items, homeless []*item
-	found := map[state.NodeAddr]map[string]bool{}
+	found := map[state.NodeAddr][]bool{} // which of the ledger's entries are declared
 	for _, n := range nodes {
 		entries := owned.Node(n.Addr)
-		var names map[string]bool
+		var declared []bool
 		if entries != nil {
-			names = make(map[string]bool, len(entries.Objects))
-			found[n.Addr] = names
+			declared = make([]bool, len(entries.Objects))
+			found[n.Addr] = declared
 		}
+		made := make([]item, len(n.Objects))
+		items = slices.Grow(items, len(made))
 		for i := range n.Objects {
-			d := &n.Objects[i]
-			local := d.Addr.Local()
-			entry, _ := entries.Entry(local)
-			raw := entry.Made
-			if raw != nil {
-				names[local] = true
+			d, it := &n.Objects[i], &made[i]
+			entry, at := entries.Entry(d.Addr.Local())
+			if entry.Made != nil {
+				declared[at] = true
 			}
 			if !s.has(d.Addr) {
 				continue
@@ -39,9 +39,9 @@ func (r *Reconciler) gather(config *state.Config, owned *ledger.Ledger, s *selec
 			if err != nil {
 				return nil, err
 			}
-			it := &item{addr: d.Addr, kind: kind, node: n, declared: d, raw: raw, secret: union(d.Sensitive, entry.Sensitive), want: d.Object}
+			*it = item{addr: d.Addr, kind: kind, node: n, declared: d, raw: entry.Made, secret: union(d.Sensitive, entry.Sensitive), want: d.Object}
 			items = append(items, it)
-			if raw == nil {
+			if it.raw == nil {
 				homeless = append(homeless, it)
 			}
 		}
@@ -62,15 +62,12 @@ func (r *Reconciler) gather(config *state.Config, owned *ledger.Ledger, s *selec
 }
 
 // orphans lists what is owned and not declared.
-func (r *Reconciler) orphans(owned *ledger.Ledger, declared map[state.NodeAddr]map[string]bool, s *selection) ([]*item, error) {
+func (r *Reconciler) orphans(owned *ledger.Ledger, declared map[state.NodeAddr][]bool, s *selection) ([]*item, error) {
 	var orphans []*item
 	for _, addr := range owned.Addrs() {
 		entries := owned.Node(addr).Objects
-		if len(declared[addr]) == len(entries) {
-			continue
-		}
 		for i := len(entries) - 1; i >= 0; i-- {
-			if declared[addr][entries[i].Object] {
+			if declared[addr] != nil && declared[addr][i] {
 				continue
 			}
 			a, err := state.ParseLocal(addr, entries[i].Object)

@@ -71,8 +71,11 @@ func (p *Plan) Canonical(key []byte) ([]byte, error) {
 	return b.Bytes(), nil
 }
 
-// Digest is sha256:… over the canonical form.
+// Digest is sha256:… over the canonical form. It is computed once: a plan whose digest has been asked for is not changed.
 func (p *Plan) Digest(key []byte) (string, error) {
+	if p.digest != "" && bytes.Equal(p.digestKey, key) {
+		return p.digest, nil
+	}
 	sum := sha256.New()
 	w := bufio.NewWriterSize(sum, 64<<10)
 	if err := p.canonical(w, key); err != nil {
@@ -81,7 +84,8 @@ func (p *Plan) Digest(key []byte) (string, error) {
 	if err := w.Flush(); err != nil {
 		return "", err
 	}
-	return "sha256:" + hex.EncodeToString(sum.Sum(nil)), nil
+	p.digest, p.digestKey = "sha256:"+hex.EncodeToString(sum.Sum(nil)), key
+	return p.digest, nil
 }
 
 // canonical writes line by line, so that the digest of a large plan needs little memory.

@@ -17,6 +17,9 @@ type Plan struct {
 	// Wanted is everything declared, for the plan's readers; Drifted is what differs from the ledger.
 	Wanted  []*Node
 	Drifted []Change
+
+	digest    string // once it has been computed, under digestKey
+	digestKey []byte
 }
 
 // A NodePlan is one node's part of a plan.

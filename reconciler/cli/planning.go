@@ -61,6 +61,8 @@ func (a *app) plan(ctx context.Context, dir string, p *planFlags, before func(*r
 		return nil, nil, err
 	}
 	read := a.readAhead()
+	at := make(chan string, 1)
+	go func() { at <- commit(ctx, dir) }()
 	r, config, files, diags, err := a.prepare(ctx, dir, &p.loadFlags)
 	if err := errors.Join(err, a.diagnose(files, diags)); err != nil {
 		return nil, nil, err
@@ -88,7 +90,7 @@ func (a *app) plan(ctx context.Context, dir string, p *planFlags, before func(*r
 	if err := a.diagnose(files, diags); err != nil {
 		return nil, nil, err
 	}
-	plan.Commit = commit(ctx, dir)
+	plan.Commit = <-at
 	return r, plan, nil
 }
 

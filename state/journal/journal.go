@@ -91,7 +91,8 @@ type Undone struct {
 	Step int `json:"step"`
 }
 
-// End says how a run ended: applied, taken back, kept (failed with on_failure = "stop"), or broken (a person is needed).
+// End says how a run ended: applied, taken back, or kept (failed with on_failure = "stop"). A broken run, which could not be
+// taken back wholly, has not ended: the next recovery goes on with it.
 type End struct {
 	Outcome string    `json:"outcome"`
 	Error   string    `json:"error,omitempty"`
@@ -108,8 +109,10 @@ const (
 
 // A Journal is an open run's records. Its methods may be called concurrently.
 type Journal struct {
-	mu   sync.Mutex
-	file *os.File
+	mu    sync.Mutex
+	file  *os.File
+	whole int64 // how much of the file is whole records that are on disk
+	torn  bool  // what stands behind that could not be cut away
 }
 
 // Create begins the journal of a run in dir.
@@ -119,10 +122,13 @@ func Create(dir string, run Run) (*Journal, error) {
 		return nil, fmt.Errorf("cannot begin the journal of run %d: %w", run.Run, err)
 	}
 	j := &Journal{file: f}
-	if err := j.Append(Record{Run: &run}); err != nil {
-		return nil, errors.Join(err, f.Close())
+	if err = j.Append(Record{Run: &run}); err == nil {
+		err = durable.SyncDir(dir)
 	}
-	return j, durable.SyncDir(dir)
+	if err != nil {
+		return nil, errors.Join(err, f.Close(), os.Remove(f.Name()))
+	}
+	return j, nil
 }
 
 // Continue opens the journal of a run that was cut off, to take it back. A torn last line is cut away, so that what is
@@ -133,7 +139,8 @@ func Continue(dir string, run int) (*Journal, error) {
 	if err != nil {
 		return nil, fmt.Errorf("cannot read the journal of run %d: %w", run, err)
 	}
-	if whole := int64(bytes.LastIndexByte(data, '\n') + 1); whole < int64(len(data)) {
+	whole := int64(bytes.LastIndexByte(data, '\n') + 1)
+	if whole < int64(len(data)) {
 		if err := os.Truncate(path, whole); err != nil {
 			return nil, fmt.Errorf("cannot mend the journal of run %d: %w", run, err)
 		}
@@ -142,10 +149,11 @@ func Continue(dir string, run int) (*Journal, error) {
 	if err != nil {
 		return nil, fmt.Errorf("cannot continue the journal of run %d: %w", run, err)
 	}
-	return &Journal{file: f}, nil
+	return &Journal{file: f, whole: whole}, nil
 }
 
-// Append writes a record and brings it to disk.
+// Append writes a record and brings it to disk. One that fails has not been said: what was written of it is cut away, since
+// the next record would stand on the same line, or a step that is then taken back would be told to be done.
 func (j *Journal) Append(r Record) error {
 	line, err := r.encode()
 	if err != nil {
@@ -153,11 +161,31 @@ func (j *Journal) Append(r Record) error {
 	}
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	if _, err := j.file.Write(append(line, '\n')); err != nil {
-		return fmt.Errorf("cannot write the journal: %w", err)
+	if j.torn {
+		if err := j.mend(); err != nil {
+			return err
+		}
+	}
+	n, err := j.file.Write(append(line, '\n'))
+	if err != nil {
+		return errors.Join(fmt.Errorf("cannot write the journal: %w", err), j.mend())
 	}
 	if err := j.file.Sync(); err != nil {
-		return fmt.Errorf("cannot bring the journal to disk: %w", err)
+		return errors.Join(fmt.Errorf("cannot bring the journal to disk: %w", err), j.mend())
+	}
+	j.whole += int64(n)
+	return nil
+}
+
+// mend cuts away what stands behind the last record that is on disk.
+func (j *Journal) mend() error {
+	err := j.file.Truncate(j.whole)
+	if err == nil {
+		err = j.file.Sync()
+	}
+	j.torn = err != nil
+	if err != nil {
+		return fmt.Errorf("cannot mend the journal: %w", err)
 	}
 	return nil
 }
