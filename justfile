@@ -40,7 +40,7 @@ golden: (need "test")
 
 # run the benchmarks, which print ratios to a plain loop doing the same
 bench pattern='.': (need "test")
-    go test -run '^$' -bench '{{ pattern }}' -timeout 60m ./bench/...
+    go test -run '^$' -bench '{{ pattern }}' -timeout 60m ./reconciler/bench
 
 # plan and apply examples/staging-guide into a scratch root with a real btrfs store, and clean up
 demo: (need "demo") build

@@ -28,7 +28,7 @@ var binary = sync.OnceValues(func() (string, error) {
 		return "", err
 	}
 	path := filepath.Join(dir, "opdbus")
-	out, err := exec.Command("go", "build", "-o", path, "..").CombinedOutput()
+	out, err := exec.Command("go", "build", "-o", path, "github.com/opdbus/opdbus").CombinedOutput()
 	if err != nil {
 		return "", fmt.Errorf("%w: %s", err, out)
 	}
