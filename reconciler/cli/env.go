@@ -41,7 +41,7 @@ func (a *app) load(ctx context.Context, dir string, l *loadFlags) (*state.Config
 	}
 	config, files, diags := desired.Load(ctx, desired.Options{
 		Dir: dir, Vars: l.vars, VarFiles: l.varFiles, Environ: a.environ, AllowSource: l.allowSource,
-		Facts: facts, Kinds: a.kinds(state.Host{}), Version: a.version,
+		Facts: facts, Kinds: a.kinds(state.Host{}), Store: a.store, Version: a.version,
 	})
 	return config, files, diags, nil
 }

@@ -22,6 +22,7 @@ type Options struct {
 	AllowSource []string // directories besides Dir that may be read
 	Facts       state.Facts
 	Kinds       state.Kinds
+	Store       string // where the store is, whatever the settings say; empty: where they say
 	Version     string // of opdbus, for required_version; empty: not checked
 }
 

@@ -122,6 +122,9 @@ func (l *loader) checkVersion(required string, at hcl.Range) {
 }
 
 func (l *loader) store() string {
+	if l.o.Store != "" {
+		return l.o.Store
+	}
 	if s := l.config.Settings.Store; s != "" {
 		return s
 	}
