@@ -41,7 +41,10 @@ type run struct {
 	planned   string      // the plan's digest
 	before    ledger.Head // the ledger's, to be put back when the whole run is taken back
 
+	recovering bool // it was cut off, and is being finished
+
 	mu     sync.Mutex
+	last   int             // the number of the last step
 	steps  []journal.Begun // in the order in which they began
 	done   map[int]bool
 	beside []string // what an exchange left for the end of the run
@@ -52,6 +55,9 @@ type run struct {
 func (r *Reconciler) Apply(ctx context.Context, plan *state.Plan, o ApplyOptions) (int, error) {
 	owned, err := ledger.Load(r.Store.Ledger())
 	if err != nil {
+		return 0, err
+	}
+	if err := r.settled(); err != nil {
 		return 0, err
 	}
 	if err := r.fresh(ctx, plan, owned); err != nil {
@@ -129,6 +135,16 @@ func (r *Reconciler) nextRun(owned *ledger.Ledger) (int, error) {
 	return last + 1, nil
 }
 
+// settled refuses to begin while another run is cut off: one that came to it between the plan and the lock. A run that
+// begins after it would hide it, as only the last is recovered.
+func (r *Reconciler) settled() error {
+	story, err := r.CutOff()
+	if err != nil || story == nil {
+		return err
+	}
+	return &StaleError{fmt.Sprintf("run %d was cut off since the plan was made; opdbus recover, or an apply that plans anew, takes it back", story.Run.Run)}
+}
+
 // fresh refuses a plan that was made for another host, for another ledger, or for live values that are no longer so.
 func (r *Reconciler) fresh(ctx context.Context, plan *state.Plan, owned *ledger.Ledger) error {
 	if plan.Host != r.MachineID {
@@ -169,7 +185,8 @@ func (r *Reconciler) unchanged(ctx context.Context, changes []state.Change) ([]s
 // finish ends a run: takes back what has to be taken back, and writes how it ended.
 func (run *run) finish(ctx context.Context, failure error) error {
 	if failure == nil {
-		return run.end(journal.Applied, "")
+		run.end(journal.Applied, "")
+		return nil
 	}
 	var check *CheckError
 	failed := &FailedError{Run: run.number, Err: failure, Outcome: journal.Kept, Policy: run.onFailure, Interrupted: ctx.Err() != nil,
@@ -181,17 +198,27 @@ func (run *run) finish(ctx context.Context, failure error) error {
 			failed.Outcome = journal.Broken
 		}
 	}
-	failed.Err = errors.Join(failed.Err, run.end(failed.Outcome, failed.Error()))
+	run.end(failed.Outcome, failed.Error())
 	return failed
 }
 
-// end writes how the run ended.
-func (run *run) end(outcome, why string) error {
-	if err := run.sweep(); err != nil {
-		run.Log.Warn("cannot remove what the run left in the store", "error", err)
+// end tidies up and writes how the run ended. By now the host is what the outcome says, so that a failure here is no failure of
+// the run: one without an end is recovered, which finds every step done, or taken back, and tidies up and ends it. That is
+// also why a broken run gets no end: its recovery tries again to take it back.
+func (run *run) end(outcome, why string) {
+	swept := run.sweep()
+	if swept != nil {
+		run.Log.Warn("cannot remove what the run left in the store", "run", run.number, "error", swept)
 	}
-	end := journal.End{Outcome: outcome, Error: why, Ended: time.Now().UTC().Truncate(time.Second)}
-	return errors.Join(run.journal.Append(journal.Record{End: &end}), run.journal.Close())
+	var err error
+	// What cannot be removed even by a recovery is left, and so is what a kept run left, whose steps nothing may take back.
+	if outcome != journal.Broken && (swept == nil || run.recovering || outcome == journal.Kept) {
+		end := journal.End{Outcome: outcome, Error: why, Ended: time.Now().UTC().Truncate(time.Second)}
+		err = run.journal.Append(journal.Record{End: &end})
+	}
+	if err = errors.Join(err, run.journal.Close()); err != nil {
+		run.Log.Warn("cannot write how the run ended; the next recovery does", "run", run.number, "error", err)
+	}
 }
 
 // sweep deletes the trees that exchanges have left beside the nodes. Until now a program that had just looked up a path

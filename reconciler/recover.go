@@ -3,7 +3,6 @@ package reconciler
 import (
 	"context"
 	"fmt"
-	"os"
 
 	"github.com/opdbus/opdbus/state/journal"
 	"github.com/opdbus/opdbus/state/ledger"
@@ -29,13 +28,9 @@ func (r *Reconciler) CutOff() (*journal.Story, error) {
 	if err != nil {
 		return nil, err
 	}
-	if story == nil { // cut off before its first record was whole: it touched nothing
-		if err := os.Remove(journal.Path(r.Store.JournalDir(), last)); err != nil {
-			return nil, fmt.Errorf("cannot remove the empty journal of run %d: %w", last, err)
-		}
-		return nil, nil
-	}
-	if story.End != nil {
+	// One that was cut off before its first record was whole touched nothing. Its file stays: without the lock, it may be that
+	// of a run that is about to begin.
+	if story == nil || story.End != nil {
 		return nil, nil
 	}
 	return story, nil
@@ -57,7 +52,7 @@ func (r *Reconciler) Recover(ctx context.Context) (*Recovery, error) {
 		return nil, err
 	}
 	run := &run{Reconciler: r, number: story.Run.Run, onFailure: story.Run.OnFailure, ledger: owned, journal: j,
-		started: story.Run.Started, planned: story.Run.Digest, before: story.Run.Before, done: map[int]bool{}}
+		started: story.Run.Started, planned: story.Run.Digest, before: story.Run.Before, done: map[int]bool{}, recovering: true}
 	for _, b := range story.Steps {
 		run.beside = append(run.beside, r.Store.Beside(b.Node))
 		if story.Undone[b.Step] {
@@ -68,12 +63,14 @@ func (r *Reconciler) Recover(ctx context.Context) (*Recovery, error) {
 	}
 	recovery := &Recovery{Run: run.number, Outcome: journal.Applied}
 	if len(story.Done) == story.Run.Steps && len(story.Undone) == 0 {
-		return recovery, run.end(journal.Applied, "")
+		run.end(journal.Applied, "")
+		return recovery, nil
 	}
 	recovery.Outcome = journal.TakenBack
 	// A policy that keeps what a failed run has done keeps its complete steps only: a step cut in two is taken back always.
 	if err := run.takeBack(context.WithoutCancel(ctx), run.onFailure == OnFailureRollback); err != nil {
 		return nil, fmt.Errorf("cannot take back run %d, which was cut off: %w", run.number, err)
 	}
-	return recovery, run.end(journal.TakenBack, "the run was cut off")
+	run.end(journal.TakenBack, "the run was cut off")
+	return recovery, nil
 }

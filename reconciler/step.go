@@ -35,8 +35,12 @@ func (run *run) step(ctx context.Context, np *state.NodePlan) error {
 		return err
 	}
 	if err := run.journal.Append(journal.Record{Begun: &begun}); err != nil {
-		return err
+		return err // nothing has been touched: there is no step to be taken back
 	}
+	run.mu.Lock()
+	run.steps = append(run.steps, begun)
+	run.beside = append(run.beside, site.Beside)
+	run.mu.Unlock()
 	if err := run.open(ctx, np, site); err != nil {
 		return err
 	}
@@ -74,10 +78,13 @@ func (run *run) step(ctx context.Context, np *state.NodePlan) error {
 			return err
 		}
 	}
+	if err := run.journal.Append(journal.Record{Done: &journal.Done{Step: begun.Step, Post: post.Name}}); err != nil {
+		return err
+	}
 	run.mu.Lock()
 	run.done[begun.Step] = true
 	run.mu.Unlock()
-	return run.journal.Append(journal.Record{Done: &journal.Done{Step: begun.Step, Post: post.Name}})
+	return nil
 }
 
 func (run *run) site(node state.NodeAddr) state.Site {
@@ -119,12 +126,11 @@ func (run *run) record(np *state.NodePlan, site state.Site, created time.Time) (
 	}
 	run.mu.Lock()
 	defer run.mu.Unlock()
-	b.Step = len(run.steps) + 1
+	run.last++
+	b.Step = run.last
 	if b.Pre, err = snapshot.FreeName(run.Store.Snapshots(), snapshot.Pre, np.Addr.Dir(), created); err != nil {
 		return b, err
 	}
-	run.steps = append(run.steps, b)
-	run.beside = append(run.beside, site.Beside)
 	return b, nil
 }
 

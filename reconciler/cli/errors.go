@@ -95,6 +95,6 @@ func (a *app) outcome(failed *reconciler.FailedError) int {
 		}
 		return exitBroken
 	}
-	fmt.Fprintf(a.err, "Run %d could not be taken back wholly: the host is in between, and a person is needed. What is wrong stands above.\n", failed.Run)
+	fmt.Fprintf(a.err, "Run %d could not be taken back wholly: the host is in between, and a person is needed. What is wrong stands above; when it is put right, opdbus recover goes on with taking back, and so does the next apply.\n", failed.Run)
 	return exitBroken
 }

@@ -17,7 +17,8 @@ func (a *app) recoverCommand() *cobra.Command {
 		Use:   "recover",
 		Short: "Finish a run that was cut off, backwards",
 		Long: `Takes back what a run that was killed, or cut off by a power failure, had done, so that the host is as it was before that
-run, and says so. A run of which everything was done stays. apply does this first by itself.`,
+run, and says so; so it does with a run that failed and could not be taken back wholly (exit code 6), once what was in the way is
+put right. A run of which everything was done stays. apply does this first by itself.`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			if err := privileged("recover"); err != nil {

@@ -32,6 +32,8 @@ type Options struct {
 	// FailAt is the number of the call that is not made but fails with Errno. 0 is none.
 	FailAt int
 	Errno  unix.Errno
+	// Onwards has every call after the one at FailAt fail, too, as on a file system that has become full or read-only.
+	Onwards bool
 	// ShortWriteAt is the number of the call that is made for half of its bytes, rounded down: a write, pwrite64, writev,
 	// copy_file_range or sendfile of two bytes or more. Other calls are made as they are. 0 is none.
 	ShortWriteAt int

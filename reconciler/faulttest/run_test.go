@@ -142,6 +142,15 @@ func TestRun(t *testing.T) {
 		assert.Equal(t, "1 mkdirat /d0\n2 mkdirat /d1\n3 mkdirat /d2 ENOSPC\n", j.trace(r.Calls))
 	})
 
+	t.Run("fails that call and all after it", func(t *testing.T) {
+		mkdirs := faulttest.Options{Calls: []string{"mkdir", "mkdirat"}, FailAt: 2, Errno: unix.EROFS, Onwards: true}
+		j, r := run(t, "children", mkdirs)
+		assert.Equal(t, "one", j.tree(t))
+		for _, c := range r.Calls[1:] {
+			assert.Equal(t, faulttest.Fault("EROFS"), c.Fault)
+		}
+	})
+
 	t.Run("counts the calls of children, and kills them too", func(t *testing.T) {
 		mkdirs := faulttest.Options{Calls: []string{"mkdir", "mkdirat"}}
 		_, r := run(t, "children", mkdirs)

@@ -108,7 +108,11 @@ func (s *supervisor) handle(n notification) {
 	reply := answer{ID: n.ID, Flags: unix.SECCOMP_USER_NOTIF_FLAG_CONTINUE}
 	call, counts := s.count(n)
 	if counts {
-		switch call.N {
+		at := call.N
+		if s.options.Onwards && s.options.FailAt > 0 {
+			at = min(at, s.options.FailAt)
+		}
+		switch at {
 		case s.options.KillAt:
 			call.Fault = Killed
 			s.hit, s.kill, s.over = true, true, true
