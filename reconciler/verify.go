@@ -22,34 +22,16 @@ type Finding struct {
 func (r *Reconciler) Verify(ctx context.Context, config *state.Config, owned *ledger.Ledger, nodes []state.NodeAddr) ([]Finding, error) {
 	wanted := func(a state.NodeAddr) bool { return len(nodes) == 0 || slices.Contains(nodes, a) }
 	var findings []Finding
-	var addrs []state.Addr
-	var made []state.Object
-	for _, node := range owned.Addrs() {
-		if !wanted(node) {
-			continue
-		}
-		for _, e := range owned.Node(node).Objects {
-			a, err := state.ParseLocal(node, e.Object)
-			if err != nil {
-				return nil, fmt.Errorf("cannot read the ledger: %w", err)
-			}
-			kind, err := r.kind(a)
-			if err != nil {
-				return nil, err
-			}
-			m, err := kind.Decode(e.Made)
-			if err != nil {
-				return nil, fmt.Errorf("cannot read the ledger: %w", err)
-			}
-			addrs, made = append(addrs, a), append(made, m)
-		}
+	targets := make([]state.Addr, len(nodes))
+	for i, n := range nodes {
+		targets[i] = state.Addr{Node: n}
 	}
-	lives, err := r.read(ctx, addrs, made)
+	objects, err := r.Owned(ctx, owned, targets)
 	if err != nil {
 		return nil, err
 	}
-	for i, a := range addrs {
-		findings = append(findings, Finding{a.String(), "object", problem(made[i], lives[i])})
+	for _, o := range objects {
+		findings = append(findings, Finding{o.Addr.String(), "object", o.Problem()})
 	}
 	if config == nil {
 		return findings, nil
@@ -69,20 +51,9 @@ func (r *Reconciler) Verify(ctx context.Context, config *state.Config, owned *le
 	return findings, nil
 }
 
-// problem says how live differs from what was made.
-func problem(made, live state.Object) string {
-	switch {
-	case live == nil:
-		return "is missing"
-	case !state.Same(made, live):
-		return "is not what was made: " + differing(made, live)
-	}
-	return ""
-}
-
-// differing names the attributes that differ; their values may be secret, and the ledger does not say which are.
-func differing(made, live state.Object) string {
-	differences, err := state.Change{Before: made, After: live}.Differences(nil)
+// differing names the attributes that a change changes.
+func differing(c state.Change) string {
+	differences, err := c.Differences(nil)
 	if err != nil {
 		return err.Error()
 	}

@@ -74,8 +74,9 @@ btrfs snapshot before and after each node, so that everything can be taken back.
 	root.SetHelpCommandGroupID("other")
 	root.SetCompletionCommandGroupID("other")
 	for group, commands := range map[string][]*cobra.Command{
-		"main":  {a.initCommand(), a.planCommand(), a.applyCommand(), a.destroyCommand(), a.verifyCommand(), a.recoverCommand()},
-		"look":  {a.snapshotsCommand(), a.queryCommand(), a.stageCommand(), a.stateCommand(), a.graphCommand()},
+		"main": {a.initCommand(), a.planCommand(), a.applyCommand(), a.destroyCommand(), a.verifyCommand(), a.recoverCommand()},
+		"look": {a.driftCommand(), a.historyCommand(), a.showCommand(), a.whyCommand(),
+			a.snapshotsCommand(), a.queryCommand(), a.stageCommand(), a.stateCommand(), a.graphCommand()},
 		"write": {a.fmtCommand(), a.validateCommand()},
 		"other": {a.versionCommand()},
 	} {

@@ -67,5 +67,6 @@ func (a *app) snapshotsCommand() *cobra.Command {
 		},
 	}
 	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	c.AddCommand(a.snapshotsShowCommand(), a.snapshotsDiffCommand())
 	return c
 }

@@ -71,6 +71,8 @@ type Change struct {
 	// Origin is where the entry stood when that was under another address.
 	Origin *Origin `json:"origin,omitempty"`
 	Forget bool    `json:"forget,omitempty"`
+	// Sensitive names the attributes that are secret: whoever shows the change masks them.
+	Sensitive []string `json:"sensitive,omitempty"`
 }
 
 // An Origin is the address that owned an object before another took it over, and what the ledger had of its node.

@@ -1,0 +1,155 @@
+package cli
+
+import (
+	"encoding/json"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/opdbus/opdbus/reconciler"
+	"github.com/opdbus/opdbus/reconciler/render"
+	"github.com/opdbus/opdbus/state"
+	"github.com/opdbus/opdbus/state/ledger"
+)
+
+func (a *app) driftCommand() *cobra.Command {
+	var targets []string
+	var asJSON, verbose bool
+	c := &cobra.Command{
+		Use:   "drift",
+		Short: "Show what somebody else changed",
+		Long: `Compares everything that opdbus made with the host, and shows what differs: each attribute as opdbus made it and as it is
+now. It needs no configuration and changes nothing. Exits with 2 when something differs.`,
+		Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			r, err := a.reconciler(nil)
+			if err != nil {
+				return err
+			}
+			l, err := owned(r)
+			if err != nil {
+				return err
+			}
+			addrs, err := ownedTargets(l, targets)
+			if err != nil {
+				return err
+			}
+			if r.Key, err = secretKey(r); err != nil {
+				return err
+			}
+			objects, err := r.Owned(c.Context(), l, addrs)
+			if err != nil {
+				return err
+			}
+			return a.drift(r, objects, asJSON, verbose)
+		},
+	}
+	c.Flags().StringArrayVar(&targets, "target", nil, "look at this node or object only: `ADDRESS` (repeatable)")
+	_ = c.RegisterFlagCompletionFunc("target", a.completeAddrs) // fails for an unknown flag only
+	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	c.Flags().BoolVarP(&verbose, "verbose", "v", false, "list every difference, however many are alike")
+	return c
+}
+
+// drift prints which of the objects differ, and ends the program with 2 when some do.
+func (a *app) drift(r *reconciler.Reconciler, objects []reconciler.Owned, asJSON, verbose bool) error {
+	rows := []driftRow{}
+	var changes []state.Change
+	for _, o := range objects {
+		if !o.Drifted() {
+			continue
+		}
+		row, err := newDriftRow(o, r.Key)
+		if err != nil {
+			return err
+		}
+		rows = append(rows, row)
+		change := o.Drift()
+		change.Cause = "" // all of them are drift
+		if row.Missing {
+			change.Note = "missing"
+		}
+		changes = append(changes, change)
+	}
+	if asJSON {
+		if err := a.printJSON(map[string]any{"objects": len(objects), "drift": rows}); err != nil {
+			return err
+		}
+	} else if len(rows) == 0 {
+		fmt.Fprintf(a.out, "No drift: %s as opdbus made %s.\n", isAre(len(objects)), itThem(len(objects)))
+	} else {
+		fmt.Fprintf(a.out, "%d of %s no longer as opdbus made them:\n\n", len(rows), isAre(len(objects)))
+		if err := render.Changes(a.out, changes, a.renderOptions(r, verbose)); err != nil {
+			return err
+		}
+	}
+	if len(rows) > 0 {
+		return exit(exitDiffers)
+	}
+	return nil
+}
+
+// A driftRow is an object that differs.
+type driftRow struct {
+	Addr       state.Addr       `json:"address"`
+	Run        int              `json:"run"` // the last that changed its node
+	Missing    bool             `json:"missing"`
+	Attributes []driftAttribute `json:"attributes"` // none of what is missing
+}
+
+type driftAttribute struct {
+	Name      string          `json:"name"`
+	Made      json.RawMessage `json:"made"` // null where it has no such attribute
+	Live      json.RawMessage `json:"live"`
+	Sensitive bool            `json:"sensitive,omitempty"`
+}
+
+func newDriftRow(o reconciler.Owned, key []byte) (driftRow, error) {
+	row := driftRow{Addr: o.Addr, Run: o.Run, Missing: o.Live == nil, Attributes: []driftAttribute{}}
+	if row.Missing {
+		return row, nil
+	}
+	differences, err := o.Drift().Differences(key)
+	if err != nil {
+		return row, fmt.Errorf("%s: %w", o.Addr, err)
+	}
+	for _, d := range differences {
+		row.Attributes = append(row.Attributes, driftAttribute{d.Name, d.Before, d.After, d.Sensitive})
+	}
+	return row, nil
+}
+
+// ownedTargets reads addresses, each of which has to name something that is owned.
+func ownedTargets(l *ledger.Ledger, targets []string) ([]state.Addr, error) {
+	var addrs []state.Addr
+	for _, t := range targets {
+		addr, err := state.ParseAddr(t)
+		if err != nil {
+			return nil, fmt.Errorf("--target: %w", err)
+		}
+		if node := l.Node(addr.Node); node == nil || !addr.IsNode() && node.Made(addr.Local()) == nil {
+			return nil, fmt.Errorf("opdbus owns nothing at %s; opdbus state list shows what it owns", addr)
+		}
+		addrs = append(addrs, addr)
+	}
+	return addrs, nil
+}
+
+// renderOptions are those of this terminal.
+func (a *app) renderOptions(r *reconciler.Reconciler, verbose bool) render.Options {
+	return render.Options{Color: a.colored(a.out), Width: width(a.out), Verbose: verbose, Key: r.Key, Kinds: r.Kinds}
+}
+
+func isAre(n int) string {
+	if n == 1 {
+		return "1 object is"
+	}
+	return render.Count(n, "object") + " are"
+}
+
+func itThem(n int) string {
+	if n == 1 {
+		return "it"
+	}
+	return "them"
+}

@@ -1,0 +1,96 @@
+package reconciler
+
+import (
+	"slices"
+	"time"
+
+	"github.com/opdbus/opdbus/state"
+	"github.com/opdbus/opdbus/state/journal"
+)
+
+// CutOff is the outcome of a run without an end in its journal: it was cut off, or it is still going on. One that had begun to
+// be taken back is broken.
+const CutOff = "cut off"
+
+// A PastRun is a run as its journal tells of it.
+type PastRun struct {
+	Run       int        `json:"run"`
+	Started   time.Time  `json:"started"`
+	Ended     *time.Time `json:"ended,omitempty"`
+	Command   string     `json:"command"`
+	Opdbus    string     `json:"opdbus"`
+	Outcome   string     `json:"outcome"` // journal.Applied, TakenBack, Kept or Broken, or CutOff
+	Error     string     `json:"error,omitempty"`
+	OnFailure string     `json:"on_failure"`
+	Digest    string     `json:"digest"` // of the plan
+	Commit    string     `json:"commit,omitempty"`
+	Planned   int        `json:"planned"` // nodes in the plan
+	Nodes     []PastNode `json:"nodes"`   // those that it had begun to change
+}
+
+// A PastNode is what became of a node in a run: "done", "taken back", or "not complete".
+type PastNode struct {
+	Node    state.NodeAddr `json:"address"`
+	Outcome string         `json:"outcome"`
+	Changes int            `json:"changes"`
+}
+
+// The outcomes of a node's step.
+const (
+	stepDone        = "done"
+	stepTakenBack   = journal.TakenBack
+	stepNotComplete = "not complete"
+)
+
+// An Unreadable run has a journal that cannot be read.
+type Unreadable struct {
+	Run int
+	Err error
+}
+
+// History tells of the runs, newest first, and of those whose journal cannot be read.
+func (r *Reconciler) History() ([]PastRun, []Unreadable, error) {
+	runs, err := journal.Runs(r.Store.JournalDir())
+	if err != nil {
+		return nil, nil, err
+	}
+	var past []PastRun
+	var unreadable []Unreadable
+	for _, n := range slices.Backward(runs) {
+		story, err := journal.Read(r.Store.JournalDir(), n)
+		switch {
+		case err != nil:
+			unreadable = append(unreadable, Unreadable{n, err})
+		case story != nil: // a run without one whole record touched nothing
+			past = append(past, pastRun(story))
+		}
+	}
+	return past, unreadable, nil
+}
+
+func pastRun(s *journal.Story) PastRun {
+	p := PastRun{
+		Run: s.Run.Run, Started: s.Run.Started, Command: s.Run.Command, Opdbus: s.Run.Opdbus, Outcome: CutOff,
+		OnFailure: s.Run.OnFailure, Digest: s.Run.Digest, Commit: s.Run.Commit, Planned: s.Run.Steps, Nodes: []PastNode{},
+	}
+	switch {
+	case s.End == nil && len(s.Undone) > 0:
+		p.Outcome = journal.Broken
+	case s.End != nil:
+		p.Outcome, p.Error, p.Ended = s.End.Outcome, s.End.Error, &s.End.Ended
+	}
+	for _, b := range s.Steps {
+		p.Nodes = append(p.Nodes, PastNode{b.Node, stepOutcome(s, b.Step), len(b.Changes)})
+	}
+	return p
+}
+
+func stepOutcome(s *journal.Story, step int) string {
+	if s.Undone[step] {
+		return stepTakenBack
+	}
+	if _, done := s.Done[step]; done {
+		return stepDone
+	}
+	return stepNotComplete
+}
