@@ -8,7 +8,6 @@ import (
 	"io"
 	"os"
 	"os/signal"
-	"runtime/debug"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -159,14 +158,6 @@ func (a *app) getenv(name string) string {
 		}
 	}
 	return value
-}
-
-// tuneCollector sets the garbage collector for a process that lives shortly: memory that is touched for the first time costs
-// more than a collection of a small heap, and a collection more than memory that is let go of at the end anyway.
-func tuneCollector() {
-	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(300)
-	}
 }
 
 func or(values ...string) string {

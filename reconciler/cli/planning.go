@@ -60,6 +60,7 @@ func (a *app) plan(ctx context.Context, dir string, p *planFlags, before func(*r
 	if err != nil {
 		return nil, nil, err
 	}
+	hugeHeap()
 	read := a.readAhead()
 	at := make(chan string, 1)
 	go func() { at <- commit(ctx, dir) }()
