@@ -7,7 +7,9 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/opdbus/opdbus/reconciler"
 	"github.com/opdbus/opdbus/state"
+	"github.com/opdbus/opdbus/state/ledger"
 )
 
 func (a *app) stateCommand() *cobra.Command {
@@ -99,7 +101,11 @@ func (a *app) ownedObjects(args []string) ([]ownedObject, error) {
 			if err != nil {
 				return nil, err
 			}
-			all = append(all, ownedObject{addr, e.Made})
+			made, err := shown(r, addr, e)
+			if err != nil {
+				return nil, err
+			}
+			all = append(all, ownedObject{addr, made})
 		}
 	}
 	if len(args) == 0 {
@@ -122,4 +128,24 @@ func (a *app) ownedObjects(args []string) ([]ownedObject, error) {
 		}
 	}
 	return chosen, nil
+}
+
+// shown is a ledger's entry for people's eyes: what is secret in it is a fingerprint.
+func shown(r *reconciler.Reconciler, addr state.Addr, e ledger.Entry) (json.RawMessage, error) {
+	if len(e.Sensitive) == 0 {
+		return e.Made, nil
+	}
+	kind := r.Kinds.For(addr)
+	if kind == nil {
+		return nil, fmt.Errorf("this version of opdbus has no kind for %s, and cannot tell what in it is secret", addr)
+	}
+	made, err := kind.Decode(e.Made)
+	if err != nil {
+		return nil, err
+	}
+	key, err := secretKey(r)
+	if err != nil {
+		return nil, err
+	}
+	return state.MaskedObject(made, e.Sensitive, key)
 }
