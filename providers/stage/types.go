@@ -44,6 +44,9 @@ type Payload struct {
 // Key is the path in the tree.
 func (p Payload) Key() string { return p.Path }
 
+// Bytes is how much staging it takes, where nothing of it can be shared.
+func (p Payload) Bytes() int64 { return p.Size }
+
 // Same compares everything but where the content comes from.
 func (p Payload) Same(other state.Object) bool {
 	o, ok := other.(Payload)
