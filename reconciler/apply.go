@@ -153,9 +153,6 @@ func (r *Reconciler) fresh(ctx context.Context, plan *state.Plan, owned *ledger.
 	if plan.Run != owned.Run {
 		return &StaleError{fmt.Sprintf("the plan was made after run %d and the last run now is %d; make a new plan", plan.Run, owned.Run)}
 	}
-	if len(plan.Nodes) == 1 {
-		return nil // its step looks before it begins, and nothing comes before that
-	}
 	for _, np := range plan.Nodes {
 		if _, err := r.unchanged(ctx, np.Changes); err != nil {
 			return err

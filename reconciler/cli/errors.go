@@ -84,8 +84,12 @@ func (a *app) outcome(failed *reconciler.FailedError) int {
 			what = fmt.Sprintf("What run %d had changed of the failed node was taken back, as on_failure = \"node\" says; the nodes that were complete stay.", failed.Run)
 		}
 		fmt.Fprintln(a.err, what)
-		if failed.Interrupted {
+		var stale *reconciler.StaleError
+		switch {
+		case failed.Interrupted:
 			return exitInterrupted
+		case errors.As(failed.Err, &stale):
+			return exitStale
 		}
 		return exitTakenBack
 	case journal.Kept:
