@@ -43,6 +43,7 @@ func (r *Reconciler) Plan(ctx context.Context, config *state.Config, owned *ledg
 			count[it.addr.Node]++
 		}
 	}
+	upgraded := r.upgraded(config, owned, items)
 	for _, it := range items {
 		c, changed, err := it.change(config, o)
 		if conflict, ok := asConflict(err); ok {
@@ -51,6 +52,9 @@ func (r *Reconciler) Plan(ctx context.Context, config *state.Config, owned *ledg
 		}
 		if err != nil {
 			return nil, nil, err
+		}
+		if c.Cause == state.CauseConfig && c.Made != nil && it.want != nil && upgraded(it.addr.Node) {
+			c.Cause = state.CauseUpgrade
 		}
 		if d, ok := it.drift(); ok {
 			drifted = append(drifted, d)
@@ -80,6 +84,21 @@ func (r *Reconciler) Plan(ctx context.Context, config *state.Config, owned *ledg
 		}
 	}
 	return plan, diags, nil
+}
+
+// upgraded says of a node whether its configuration comes to something else only because another version of opdbus made it
+// into something else before: the same configuration was applied last, and no file of the node's has been edited since.
+func (r *Reconciler) upgraded(config *state.Config, owned *ledger.Ledger, items []*item) func(state.NodeAddr) bool {
+	if owned.Opdbus == "" || owned.Opdbus == r.Version || owned.Config != config.Digest {
+		return func(state.NodeAddr) bool { return false }
+	}
+	edited := map[state.NodeAddr]bool{}
+	for _, it := range items {
+		if it.kind.InTree && !it.settled() {
+			edited[it.addr.Node] = true
+		}
+	}
+	return func(n state.NodeAddr) bool { return !edited[n] }
 }
 
 // readItems reads the live state of all items.

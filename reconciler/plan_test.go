@@ -190,6 +190,25 @@ func TestPlan(t *testing.T) {
 	}
 }
 
+func TestPlanUpgrade(t *testing.T) {
+	setup := func(opdbus, config string) string {
+		h := newHost(world{"x": parse("x=x:1")}).made("s", nil, "x=x:1")
+		h.owned.Stamp(opdbus, "host", config, 1)
+		h.Version, h.config.Digest = "2.0.0", "sha256:c"
+		h.want("s", nil, "x=x:2", "y=y:1")
+		return h.plan(t, PlanOptions{})
+	}
+	t.Run("what another version makes of the same configuration is an upgrade", func(t *testing.T) {
+		assert.Equal(t, "s\n  ~ x 1 -> 2 (upgrade)\n  + y none -> 1 (config)\n", setup("1.0.0", "sha256:c"))
+	})
+	t.Run("what another configuration wants is not", func(t *testing.T) {
+		assert.Equal(t, "s\n  ~ x 1 -> 2 (config)\n  + y none -> 1 (config)\n", setup("1.0.0", "sha256:b"))
+	})
+	t.Run("nor is what the same version makes", func(t *testing.T) {
+		assert.Equal(t, "s\n  ~ x 1 -> 2 (config)\n  + y none -> 1 (config)\n", setup("2.0.0", "sha256:c"))
+	})
+}
+
 func TestPlanOrder(t *testing.T) {
 	t.Run("what is needed is made first, through nodes that do not change", func(t *testing.T) {
 		w := world{"b": parse("b=b:1")}

@@ -316,10 +316,15 @@ func (ks Kinds) Of(provider string) Kinds {
 	return of
 }
 
-// ForNode finds the kind whose value is the node block's own attributes: the one called like the node's type.
+// ForNode finds the kind whose value is the node block's own attributes: the one called like the node's type, of the provider of
+// such nodes; a plugin may have a kind of that name too.
 func (ks Kinds) ForNode(nodeType string) *Kind {
+	provider := CommonProvider
+	if nodeType != PluginNode {
+		provider = ProviderOf(NodeAddr{Type: nodeType})
+	}
 	for _, k := range ks {
-		if k.Name == nodeType {
+		if k.Name == nodeType && k.Provider == provider {
 			return k
 		}
 	}

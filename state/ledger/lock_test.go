@@ -67,8 +67,10 @@ func TestLock(t *testing.T) {
 		first, err := Take(ctx, path, "first", 0, nil)
 		require.NoError(t, err)
 		var told Holder
-		go func() { time.Sleep(100 * time.Millisecond); _ = first.Release() }()
-		l, err := Take(ctx, path, "second", 10*time.Second, func(h Holder) { told = h })
+		l, err := Take(ctx, path, "second", 10*time.Second, func(h Holder) {
+			told = h
+			assert.NoError(t, first.Release())
+		})
 		require.NoError(t, err)
 		assert.Equal(t, "first", told.Command)
 		assert.Nil(t, l.Dead, "it was let go of")
