@@ -22,6 +22,7 @@ type canonicalPlan struct {
 	Host      string            `json:"host"`
 	Config    string            `json:"config"`
 	OnFailure string            `json:"on_failure,omitempty"`
+	Rollback  string            `json:"rollback,omitempty"`
 	Skipped   []canonicalSkip   `json:"skipped,omitempty"`
 	Outputs   []canonicalOutput `json:"outputs,omitempty"`
 }
@@ -46,6 +47,7 @@ type canonicalNode struct {
 	Verify    []Check    `json:"verify,omitempty"`
 	Health    []Check    `json:"health,omitempty"`
 	Protected bool       `json:"protected,omitempty"`
+	Back      *Back      `json:"back,omitempty"`
 }
 
 type canonicalChange struct {
@@ -90,7 +92,7 @@ func (p *Plan) Digest(key []byte) (string, error) {
 
 // canonical writes line by line, so that the digest of a large plan needs little memory.
 func (p *Plan) canonical(w io.Writer, key []byte) error {
-	head := canonicalPlan{Version: 1, Host: p.Host, Config: p.Config, OnFailure: p.OnFailure}
+	head := canonicalPlan{Version: 1, Host: p.Host, Config: p.Config, OnFailure: p.OnFailure, Rollback: p.Rollback}
 	for _, s := range p.Skipped {
 		head.Skipped = append(head.Skipped, canonicalSkip{s.Addr, s.Reason})
 	}
@@ -129,7 +131,7 @@ func (n *NodePlan) canonical() canonicalNode {
 	return canonicalNode{
 		Node: n.Addr, DependsOn: slices.SortedFunc(slices.Values(n.DependsOn), NodeAddr.Compare),
 		After: slices.SortedFunc(slices.Values(n.After), NodeAddr.Compare), Delete: n.Delete, TakesBack: n.TakesBack,
-		Disturbs: slices.Sorted(slices.Values(n.Disturbs)), Verify: n.Verify, Health: n.Health, Protected: n.Protected,
+		Disturbs: slices.Sorted(slices.Values(n.Disturbs)), Verify: n.Verify, Health: n.Health, Protected: n.Protected, Back: n.Back,
 	}
 }
 

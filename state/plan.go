@@ -1,5 +1,10 @@
 package state
 
+import (
+	"cmp"
+	"encoding/json"
+)
+
 // A Plan is what is to be done: the nodes to change, in dependency order, each with its changes.
 type Plan struct {
 	Host      string // the machine id; with a root, that of the root
@@ -17,6 +22,11 @@ type Plan struct {
 	// Wanted is everything declared, for the plan's readers; Drifted is what differs from the ledger.
 	Wanted  []*Node
 	Drifted []Change
+	// Rollback says what a plan that takes back former runs goes back to, for people, such as "before run 3"; empty for others.
+	// Its Config is the digest of the configuration that the ledger names afterwards.
+	Rollback string
+	// Retention says how long the configuration wants snapshots kept.
+	Retention SnapshotSettings
 
 	digest    string // once it has been computed, under digestKey
 	digestKey []byte
@@ -38,11 +48,45 @@ type NodePlan struct {
 	Health    []Check
 	Protected bool // prevent_destroy
 	Source    Range
+	// Back is set in a plan that takes back former runs.
+	Back *Back
+}
+
+// A Back is where a node goes back to.
+type Back struct {
+	// Snapshot is the name of the one whose files the node gets; empty: the node was not there, and its subvolume goes.
+	Snapshot string `json:"snapshot,omitempty"`
+	// Steps are those of former runs that are taken back, last first.
+	Steps []Step `json:"steps"`
+	// Owned is what the ledger has afterwards.
+	Owned []Ownership `json:"owned"`
+}
+
+// A Step is one node's turn in a run, as the run's journal numbers it.
+type Step struct {
+	Run  int `json:"run"`
+	Step int `json:"step"`
+}
+
+// Compare orders steps as they were made.
+func (s Step) Compare(t Step) int {
+	return cmp.Or(cmp.Compare(s.Run, t.Run), cmp.Compare(s.Step, t.Step))
+}
+
+// An Ownership is what the ledger has of a node, as it is written there; nothing when it owns nothing of it.
+type Ownership struct {
+	Node  NodeAddr        `json:"node"`
+	Owned json.RawMessage `json:"owned,omitempty"`
 }
 
 // Empty says whether the plan changes nothing, not even what is owned.
 func (p *Plan) Empty() bool { return len(p.Nodes) == 0 }
 
 // Snapshots are the phases of the node's turn in which a snapshot is taken of it. That of a node that goes is taken when it
-// is empty, before its subvolume is deleted.
-func (n *NodePlan) Snapshots() []string { return []string{"pre", "post"} }
+// is empty, before its subvolume is deleted. One that goes back is as its snapshot is, so that there is no other to be taken after.
+func (n *NodePlan) Snapshots() []string {
+	if n.Back != nil {
+		return []string{"pre-rollback"}
+	}
+	return []string{"pre", "post"}
+}

@@ -29,6 +29,8 @@ type Record struct {
 	Done   *Done   `json:"done,omitempty"`   // a node's step is complete, the ledger included
 	Undone *Undone `json:"undone,omitempty"` // a node's step has been taken back
 	End    *End    `json:"end,omitempty"`    // nothing is left to be done
+	// Confirm says until when somebody has to confirm the run, or it is taken back. It may be said again with a later time.
+	Confirm *Confirm `json:"confirm,omitempty"`
 }
 
 // A Run is what begins.
@@ -45,6 +47,16 @@ type Run struct {
 	Steps     int       `json:"steps"` // planned
 	// Before is the ledger's head as it was: a run that is taken back puts it back.
 	Before ledger.Head `json:"before"`
+	// Rollback is what a run that takes back others goes back to; empty for others.
+	Rollback string `json:"rollback,omitempty"`
+	// Plan is the id of the saved plan that was applied, which is applied once only; empty for a plan that was not saved.
+	Plan string `json:"plan,omitempty"`
+}
+
+// A Confirm is until when a run has to be confirmed. The boot id tells a time before a reboot from one after it.
+type Confirm struct {
+	By   time.Time `json:"by"`
+	Boot string    `json:"boot"`
 }
 
 // Begun says everything about a step that taking it back needs.
@@ -56,7 +68,11 @@ type Begun struct {
 	Existed   bool             `json:"existed"`              // the node's subvolume was there
 	Delete    bool             `json:"delete,omitempty"`     // the node goes
 	Pre       string           `json:"pre"`                  // the snapshot that is taken before the changes
-	Changes   []Change         `json:"changes"`
+	Needs     []state.NodeAddr `json:"needs,omitempty"`      // what the node depends on afterwards
+	Back      *state.Back      `json:"back,omitempty"`       // where the node goes back to, in a run that takes back others
+	// Was is, in such a run, what the ledger had of the nodes that Back says what it has of afterwards.
+	Was     []state.Ownership `json:"was,omitempty"`
+	Changes []Change          `json:"changes"`
 }
 
 // A Change is a state.Change with its objects as JSON.

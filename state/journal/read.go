@@ -14,6 +14,8 @@ type Story struct {
 	Done   map[int]Done
 	Undone map[int]bool
 	End    *End // nil: the run was cut off
+	// Confirm is until when the run has to be confirmed; nil when it has not.
+	Confirm *Confirm
 	// Torn says that the last line was cut off while it was written; what it would have said has not been acted upon.
 	Torn bool
 }
@@ -89,6 +91,8 @@ func Decode(data []byte) (*Story, error) {
 			s.Done[r.Done.Step] = *r.Done
 		case r.Undone != nil && began[r.Undone.Step]:
 			s.Undone[r.Undone.Step] = true
+		case r.Confirm != nil:
+			s.Confirm = r.Confirm
 		case r.End != nil:
 			s.End = r.End
 		default:

@@ -209,6 +209,38 @@ func (l *Ledger) Encode() ([]byte, error) {
 	return append(b, "}}\n"...), nil
 }
 
+// Written is what the ledger has of a node, as it is written there; nil when it owns nothing of it.
+func (l *Ledger) Written(addr state.NodeAddr) (json.RawMessage, error) {
+	n := l.Node(addr)
+	if n == nil {
+		return nil, nil
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if n.raw == nil {
+		var err error
+		if n.raw, err = n.encode(); err != nil {
+			return nil, err
+		}
+	}
+	return n.raw, nil
+}
+
+// SetWritten replaces what is owned for a node by what Written gave.
+func (l *Ledger) SetWritten(addr state.NodeAddr, raw json.RawMessage) error {
+	if len(raw) == 0 {
+		l.Set(addr, nil)
+		return nil
+	}
+	n := &Node{}
+	if err := n.decode(raw); err != nil {
+		return fmt.Errorf("%s: %w", addr, err)
+	}
+	n.raw = nil // whoever kept it may have laid it out in another way
+	l.Set(addr, n)
+	return nil
+}
+
 func (n *Node) encode() (json.RawMessage, error) {
 	b, err := json.Marshal(struct {
 		DependsOn []state.NodeAddr `json:"depends_on,omitempty"`
