@@ -44,9 +44,9 @@ func (r *Reconciler) Retell(run int, l *ledger.Ledger) (*PastRun, []PastStep, er
 			if err != nil {
 				return nil, nil, fmt.Errorf("cannot read the journal of run %d: %w", run, err)
 			}
-			c := state.Change{Addr: a, Before: r.value(a, jc.Before), After: r.value(a, jc.After), Forget: jc.Forget, Sensitive: secrets[a]}
+			c := state.Change{Addr: a, Before: r.Kinds.ToShow(a, jc.Before), After: r.Kinds.ToShow(a, jc.After), Forget: jc.Forget, Sensitive: secrets[a]}
 			if jc.Made != nil {
-				c.Made = r.value(a, jc.Made.Made)
+				c.Made = r.Kinds.ToShow(a, jc.Made.Made)
 			}
 			if jc.Origin != nil {
 				c.MadeAt = jc.Origin.Addr
@@ -69,7 +69,7 @@ func (r *Reconciler) ChangesBetween(before, after snapshot.Record, l *ledger.Led
 	}
 	var changes []state.Change
 	compare := func(a state.Addr, from, to json.RawMessage) {
-		c := state.Change{Addr: a, Before: r.value(a, from), After: r.value(a, to), Sensitive: secrets[a]}
+		c := state.Change{Addr: a, Before: r.Kinds.ToShow(a, from), After: r.Kinds.ToShow(a, to), Sensitive: secrets[a]}
 		if !state.Same(c.Before, c.After) {
 			changes = append(changes, c)
 		}
@@ -95,7 +95,7 @@ func (r *Reconciler) Recorded(record snapshot.Record, l *ledger.Ledger) ([]state
 	}
 	objects := make([]state.Change, len(record.Objects))
 	for i, o := range record.Objects {
-		objects[i] = state.Change{Addr: o.Addr, After: r.value(o.Addr, o.Live), Sensitive: secrets[o.Addr]}
+		objects[i] = state.Change{Addr: o.Addr, After: r.Kinds.ToShow(o.Addr, o.Live), Sensitive: secrets[o.Addr]}
 	}
 	return objects, nil
 }
@@ -162,29 +162,3 @@ func (r *Reconciler) secrets(l *ledger.Ledger) (map[state.Addr][]string, error) 
 	}
 	return secrets, nil
 }
-
-// value is an object that is only to be looked at: of its kind, or as it was written where this version has no such kind
-// any more or the kind has changed.
-func (r *Reconciler) value(a state.Addr, raw json.RawMessage) state.Object {
-	if len(raw) == 0 {
-		return nil
-	}
-	if k := r.Kinds.For(a); k != nil {
-		if o, err := k.Decode(raw); err == nil {
-			return o
-		}
-	}
-	return written{a.Key, raw}
-}
-
-// A written object is one as a record has it, of whatever kind.
-type written struct {
-	key string
-	raw json.RawMessage
-}
-
-// Key is the object's.
-func (w written) Key() string { return w.key }
-
-// MarshalJSON gives it as it was written.
-func (w written) MarshalJSON() ([]byte, error) { return w.raw, nil }

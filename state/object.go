@@ -21,6 +21,22 @@ type Sized interface {
 	Bytes() int64
 }
 
+// A Source is content that an object is made from and that its JSON does not hold.
+type Source struct {
+	Digest string // sha256:…
+	Size   int64
+	Path   string // of the file that has it, absolute; empty: Data is it
+	Data   string
+}
+
+// A Sourced object is made from content that its JSON does not hold, so that a plan with it is not complete without that.
+type Sourced interface {
+	// Source is what it is made from; the zero Source when it is made from nothing.
+	Source() Source
+	// SourcedFrom is the same object, made from what the file at path holds.
+	SourcedFrom(path string) Object
+}
+
 // A Comparer compares itself with another object of its kind faster than reflection does, leaving out what is not state.
 type Comparer interface {
 	Same(other Object) bool
