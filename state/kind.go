@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"time"
 )
 
 // A Kind is a provider whose T has been forgotten: what the engine works with. KindOf makes one.
@@ -30,6 +31,7 @@ type Kind struct {
 	disturbs     func(c Change) []string
 	irreversible func(c Change) string
 	expand       func(ctx context.Context, config *Config, node *Node) Diagnostics
+	changed      func(ctx context.Context, a Addr, made Object) (time.Time, error)
 	list         func(ctx context.Context) ([]Object, error)
 }
 
@@ -125,6 +127,14 @@ func (k *Kind) Expand(ctx context.Context, config *Config, node *Node) Diagnosti
 	return k.expand(ctx, config, node)
 }
 
+// Changed says when what stands in the place of what was made last changed, or when it went; zero where nothing tells.
+func (k *Kind) Changed(ctx context.Context, a Addr, made Object) (time.Time, error) {
+	if k.changed == nil {
+		return time.Time{}, nil
+	}
+	return k.changed(ctx, a, made)
+}
+
 // List tells what is there at all; ok is false when the kind cannot tell.
 func (k *Kind) List(ctx context.Context) (objects []Object, ok bool, err error) {
 	if k.list == nil {
@@ -193,6 +203,11 @@ func KindOf[T Object](provider, name string, p Provider[T]) *Kind {
 	if e, ok := p.(Expander[T]); ok {
 		k.expand = func(ctx context.Context, config *Config, node *Node) Diagnostics {
 			return e.Expand(ctx, config, node, node.Self.(T))
+		}
+	}
+	if d, ok := p.(Dater[T]); ok {
+		k.changed = func(ctx context.Context, a Addr, made Object) (time.Time, error) {
+			return d.Changed(ctx, Item[T]{a, made.(T)})
 		}
 	}
 	if l, ok := p.(Lister[T]); ok {

@@ -1,6 +1,9 @@
 package state
 
-import "context"
+import (
+	"context"
+	"time"
+)
 
 // A Provider looks after one kind of thing. T is a struct. What a provider can do beyond the two methods it says by
 // having the optional interfaces of this file; it never gets a third method.
@@ -92,6 +95,13 @@ type Irreversible[T Object] interface {
 // node's type, whose value is the block's own attributes.
 type Expander[T Object] interface {
 	Expand(ctx context.Context, config *Config, node *Node, self T) Diagnostics
+}
+
+// A Dater can tell when the host's own record of a thing last changed. It is asked of what is no longer as it was made only.
+type Dater[T Object] interface {
+	// Changed says when what stands in the place of an item last changed, or when it went; zero where nothing tells. It changes
+	// nothing.
+	Changed(ctx context.Context, item Item[T]) (time.Time, error)
 }
 
 // A Lister tells what is there at all, for query and import.

@@ -9,6 +9,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -253,6 +254,11 @@ func (r *registrations) write(t *hostfs.Tree, before *Registration, after Regist
 		}
 		return d.ReplaceFile(name, owner, fill)
 	})
+}
+
+// Changed says when a registry file last changed.
+func (r *registrations) Changed(_ context.Context, item state.Item[Registration]) (time.Time, error) {
+	return r.fs.Changed(r.path(item.Want.Name))
 }
 
 // Sync brings the registry to disk.

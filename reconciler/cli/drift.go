@@ -1,8 +1,12 @@
 package cli
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
+	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -19,7 +23,7 @@ func (a *app) driftCommand() *cobra.Command {
 		Use:   "drift",
 		Short: "Show what somebody else changed",
 		Long: `Compares everything that opdbus made with the host, and shows what differs: each attribute as opdbus made it and as it is
-now. It needs no configuration and changes nothing. Exits with 2 when something differs.`,
+now, and since when, as far as the host can tell. It needs no configuration and changes nothing. Exits with 2 when something differs.`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			r, err := a.reconciler(nil)
@@ -41,7 +45,7 @@ now. It needs no configuration and changes nothing. Exits with 2 when something 
 			if err != nil {
 				return err
 			}
-			return a.drift(r, objects, asJSON, verbose)
+			return a.drift(c.Context(), r, objects, asJSON, verbose)
 		},
 	}
 	c.Flags().StringArrayVar(&targets, "target", nil, "look at this node or object only: `ADDRESS` (repeatable)")
@@ -52,23 +56,23 @@ now. It needs no configuration and changes nothing. Exits with 2 when something 
 }
 
 // drift prints which of the objects differ, and ends the program with 2 when some do.
-func (a *app) drift(r *reconciler.Reconciler, objects []reconciler.Owned, asJSON, verbose bool) error {
+func (a *app) drift(ctx context.Context, r *reconciler.Reconciler, objects []reconciler.Owned, asJSON, verbose bool) error {
+	drifted := slices.DeleteFunc(slices.Clone(objects), func(o reconciler.Owned) bool { return !o.Drifted() })
+	since, err := r.Since(ctx, drifted)
+	if err != nil {
+		return err
+	}
 	rows := []driftRow{}
 	var changes []state.Change
-	for _, o := range objects {
-		if !o.Drifted() {
-			continue
-		}
-		row, err := newDriftRow(o, r.Key)
+	for i, o := range drifted {
+		row, err := newDriftRow(o, since[i], r.Key)
 		if err != nil {
 			return err
 		}
 		rows = append(rows, row)
 		change := o.Drift()
 		change.Cause = "" // all of them are drift
-		if row.Missing {
-			change.Note = "missing"
-		}
+		change.Note = row.note()
 		changes = append(changes, change)
 	}
 	if asJSON {
@@ -94,7 +98,8 @@ type driftRow struct {
 	Addr       state.Addr       `json:"address"`
 	Run        int              `json:"run"` // the last that changed its node
 	Missing    bool             `json:"missing"`
-	Attributes []driftAttribute `json:"attributes"` // none of what is missing
+	Since      time.Time        `json:"since,omitzero"` // zero: nothing tells
+	Attributes []driftAttribute `json:"attributes"`     // none of what is missing
 }
 
 type driftAttribute struct {
@@ -104,8 +109,20 @@ type driftAttribute struct {
 	Sensitive bool            `json:"sensitive,omitempty"`
 }
 
-func newDriftRow(o reconciler.Owned, key []byte) (driftRow, error) {
-	row := driftRow{Addr: o.Addr, Run: o.Run, Missing: o.Live == nil, Attributes: []driftAttribute{}}
+// note is what a person is told besides how it differs. The clock is the reader's own, as in ls.
+func (row driftRow) note() string {
+	var parts []string
+	if row.Missing {
+		parts = append(parts, "missing")
+	}
+	if !row.Since.IsZero() {
+		parts = append(parts, "since "+row.Since.Local().Format("2006-01-02 15:04"))
+	}
+	return strings.Join(parts, " ")
+}
+
+func newDriftRow(o reconciler.Owned, since time.Time, key []byte) (driftRow, error) {
+	row := driftRow{Addr: o.Addr, Run: o.Run, Missing: o.Live == nil, Since: since.UTC().Truncate(time.Second), Attributes: []driftAttribute{}}
 	if row.Missing {
 		return row, nil
 	}
