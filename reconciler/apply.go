@@ -11,6 +11,7 @@ import (
 	"github.com/opdbus/opdbus/state"
 	"github.com/opdbus/opdbus/state/journal"
 	"github.com/opdbus/opdbus/state/ledger"
+	"github.com/opdbus/opdbus/state/snapshot"
 )
 
 // The policies for a run that fails: take back the run, take back the failed node, or take back nothing.
@@ -219,11 +220,18 @@ func (run *run) end(outcome, why string) {
 }
 
 // sweep deletes the trees that exchanges have left beside the nodes. Until now a program that had just looked up a path
-// in one of them could still go on reading there.
+// in one of them could still go on reading there. That they are gone is on disk before the run ends: after a power cut a deleted
+// subvolume may be back, and nobody looks for what a run has left that has ended.
 func (run *run) sweep() error {
 	var errs []error
+	swept := false
 	for _, dir := range run.beside {
-		errs = append(errs, run.Host.Subvolumes.Delete(dir))
+		there, err := exists(dir)
+		swept = swept || there
+		errs = append(errs, err, run.Host.Subvolumes.Delete(dir))
+	}
+	if swept {
+		errs = append(errs, snapshot.Sync(run.Store.Dir()))
 	}
 	return errors.Join(errs...)
 }
