@@ -26,6 +26,11 @@ type ApplyOptions struct {
 	Parallelism int    // nodes at once; 0: 4
 	OnFailure   string // overrides the plan's
 	Command     string // what the user called, for the journal
+	Plan        string // the id of the saved plan that is applied, for the journal
+	// Confirm is how long the run waits for its confirmation before it is taken back; 0: it needs none. Arm sees to that whatever
+	// becomes of this process; it is called before the first change.
+	Confirm time.Duration
+	Arm     func(run int) error
 }
 
 const defaultParallelism = 4
@@ -39,7 +44,10 @@ type run struct {
 	ledger    *ledger.Ledger
 	journal   *journal.Journal
 	started   time.Time
-	planned   string      // the plan's digest
+	planned   string // the plan's digest
+	config    string // the configuration's
+	rollback  string // what it goes back to, when it takes back others
+	confirm   time.Duration
 	before    ledger.Head // the ledger's, to be put back when the whole run is taken back
 
 	recovering bool // it was cut off, and is being finished
@@ -84,6 +92,9 @@ func (r *Reconciler) Apply(ctx context.Context, plan *state.Plan, o ApplyOptions
 	if parallelism == 0 {
 		parallelism = defaultParallelism
 	}
+	if err := run.arm(o); err != nil {
+		return run.number, run.finish(ctx, err)
+	}
 	err = g.Walk(ctx, parallelism, func(ctx context.Context, a state.NodeAddr) error {
 		np := nodes[a]
 		run.tell(Event{Node: a, What: "begun", Changes: len(np.Changes)})
@@ -114,13 +125,31 @@ func (r *Reconciler) begin(plan *state.Plan, owned *ledger.Ledger, o ApplyOption
 	if onFailure == "" {
 		onFailure = OnFailureRollback
 	}
-	run := &run{Reconciler: r, number: number, onFailure: onFailure, plan: plan, ledger: owned,
-		started: time.Now().UTC().Truncate(time.Second), planned: digest, before: owned.Head, done: map[int]bool{}}
+	if o.Confirm > 0 {
+		onFailure = OnFailureRollback // what is to be confirmed as a whole is not kept in part
+	}
+	run := &run{Reconciler: r, number: number, onFailure: onFailure, plan: plan, ledger: owned, confirm: o.Confirm,
+		started: time.Now().UTC().Truncate(time.Second), planned: digest, config: plan.Config, rollback: plan.Rollback, before: owned.Head, done: map[int]bool{}}
 	run.journal, err = journal.Create(r.Store.JournalDir(), journal.Run{
 		Run: number, Command: o.Command, Opdbus: r.Version, Host: r.MachineID, Config: plan.Config, Commit: plan.Commit,
 		Digest: digest, OnFailure: onFailure, Started: run.started, Steps: len(plan.Nodes), Before: owned.Head,
+		Rollback: plan.Rollback, Plan: o.Plan,
 	})
 	return run, err
+}
+
+// arm has the run taken back unless it is confirmed, from before its first change on.
+func (run *run) arm(o ApplyOptions) error {
+	if run.confirm == 0 {
+		return nil
+	}
+	if err := run.awaitConfirmation(); err != nil {
+		return err
+	}
+	if err := o.Arm(run.number); err != nil {
+		return fmt.Errorf("cannot have the run taken back unless it is confirmed: %w", err)
+	}
+	return nil
 }
 
 // nextRun is one more than any run that the ledger or a journal knows.
@@ -143,6 +172,9 @@ func (r *Reconciler) settled() error {
 	if err != nil || story == nil {
 		return err
 	}
+	if Waiting(story) {
+		return &WaitingError{story.Run.Run, story.Confirm.By}
+	}
 	return &StaleError{fmt.Sprintf("run %d was cut off since the plan was made; opdbus recover, or an apply that plans anew, takes it back", story.Run.Run)}
 }
 
@@ -155,21 +187,28 @@ func (r *Reconciler) fresh(ctx context.Context, plan *state.Plan, owned *ledger.
 		return &StaleError{fmt.Sprintf("the plan was made after run %d and the last run now is %d; make a new plan", plan.Run, owned.Run)}
 	}
 	for _, np := range plan.Nodes {
-		if _, err := r.unchanged(ctx, np.Changes); err != nil {
+		if _, err := r.unchanged(ctx, np); err != nil {
+			return err
+		}
+		if err := r.reachable(np); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// unchanged reads what the changes are about and refuses when it is no longer what they were computed from.
-func (r *Reconciler) unchanged(ctx context.Context, changes []state.Change) ([]state.Object, error) {
-	lives, err := r.readChanges(ctx, changes)
+// unchanged reads what a node's changes are about and refuses when it is no longer what they were computed from.
+func (r *Reconciler) unchanged(ctx context.Context, np *state.NodePlan) ([]state.Object, error) {
+	read := r.readChanges
+	if np.Back != nil {
+		read = r.readBefore
+	}
+	lives, err := read(ctx, np.Changes)
 	if err != nil {
 		return nil, err
 	}
 	var stale []string
-	for i, c := range changes {
+	for i, c := range np.Changes {
 		if !state.Same(lives[i], c.Before) {
 			stale = append(stale, c.Addr.String())
 		}
@@ -182,8 +221,15 @@ func (r *Reconciler) unchanged(ctx context.Context, changes []state.Change) ([]s
 
 // finish ends a run: takes back what has to be taken back, and writes how it ended.
 func (run *run) finish(ctx context.Context, failure error) error {
+	if failure == nil && run.confirm > 0 {
+		// The time begins anew with the last change. What was written at first stands if that cannot be written.
+		if err := errors.Join(run.awaitConfirmation(), run.journal.Close()); err != nil {
+			run.Log.Warn("cannot write until when the run has to be confirmed", "run", run.number, "error", err)
+		}
+		return nil
+	}
 	if failure == nil {
-		run.end(journal.Applied, "")
+		run.endOrWarn(journal.Applied, "")
 		return nil
 	}
 	var check *CheckError
@@ -196,14 +242,32 @@ func (run *run) finish(ctx context.Context, failure error) error {
 			failed.Outcome = journal.Broken
 		}
 	}
-	run.end(failed.Outcome, failed.Error())
+	var stale *StaleError
+	if failed.Outcome == journal.TakenBack && !failed.Interrupted && !errors.As(failure, &stale) {
+		if err := run.holdFailed(failure); err != nil {
+			run.Log.Warn("cannot hold the plan", "run", run.number, "error", err)
+		}
+	}
+	run.endOrWarn(failed.Outcome, failed.Error())
 	return failed
 }
 
-// end tidies up and writes how the run ended. By now the host is what the outcome says, so that a failure here is no failure of
+// endOrWarn tidies up and writes how the run ended. By now the host is what the outcome says, so that a failure here is no failure of
 // the run: one without an end is recovered, which finds every step done, or taken back, and tidies up and ends it. That is
 // also why a broken run gets no end: its recovery tries again to take it back.
-func (run *run) end(outcome, why string) {
+func (run *run) endOrWarn(outcome, why string) {
+	if err := run.end(outcome, why); err != nil {
+		run.Log.Warn("cannot write how the run ended; the next recovery does", "run", run.number, "error", err)
+	}
+}
+
+// end is endOrWarn for those to whom the end itself matters.
+func (run *run) end(outcome, why string) error {
+	if outcome == journal.Applied {
+		if err := run.settleHeld(); err != nil {
+			run.Log.Warn("cannot bring up to date which plans are held", "run", run.number, "error", err)
+		}
+	}
 	swept := run.sweep()
 	if swept != nil {
 		run.Log.Warn("cannot remove what the run left in the store", "run", run.number, "error", swept)
@@ -214,9 +278,7 @@ func (run *run) end(outcome, why string) {
 		end := journal.End{Outcome: outcome, Error: why, Ended: time.Now().UTC().Truncate(time.Second)}
 		err = run.journal.Append(journal.Record{End: &end})
 	}
-	if err = errors.Join(err, run.journal.Close()); err != nil {
-		run.Log.Warn("cannot write how the run ended; the next recovery does", "run", run.number, "error", err)
-	}
+	return errors.Join(err, run.journal.Close())
 }
 
 // sweep deletes the trees that exchanges have left beside the nodes. Until now a program that had just looked up a path

@@ -9,8 +9,11 @@ import (
 )
 
 // CutOff is the outcome of a run without an end in its journal: it was cut off, or it is still going on. One that had begun to
-// be taken back is broken.
-const CutOff = "cut off"
+// be taken back is broken, and one of which all is done may wait for its confirmation.
+const (
+	CutOff          = "cut off"
+	WaitsForConfirm = "waits for its confirmation"
+)
 
 // A PastRun is a run as its journal tells of it.
 type PastRun struct {
@@ -24,8 +27,9 @@ type PastRun struct {
 	OnFailure string     `json:"on_failure"`
 	Digest    string     `json:"digest"` // of the plan
 	Commit    string     `json:"commit,omitempty"`
-	Planned   int        `json:"planned"` // nodes in the plan
-	Nodes     []PastNode `json:"nodes"`   // those that it had begun to change
+	Rollback  string     `json:"rollback,omitempty"` // what it went back to
+	Planned   int        `json:"planned"`            // nodes in the plan
+	Nodes     []PastNode `json:"nodes"`              // those that it had begun to change
 }
 
 // A PastNode is what became of a node in a run: "done", "taken back", or "not complete".
@@ -71,11 +75,13 @@ func (r *Reconciler) History() ([]PastRun, []Unreadable, error) {
 func pastRun(s *journal.Story) PastRun {
 	p := PastRun{
 		Run: s.Run.Run, Started: s.Run.Started, Command: s.Run.Command, Opdbus: s.Run.Opdbus, Outcome: CutOff,
-		OnFailure: s.Run.OnFailure, Digest: s.Run.Digest, Commit: s.Run.Commit, Planned: s.Run.Steps, Nodes: []PastNode{},
+		OnFailure: s.Run.OnFailure, Digest: s.Run.Digest, Commit: s.Run.Commit, Rollback: s.Run.Rollback, Planned: s.Run.Steps, Nodes: []PastNode{},
 	}
 	switch {
 	case s.End == nil && len(s.Undone) > 0:
 		p.Outcome = journal.Broken
+	case s.End == nil && Waiting(s):
+		p.Outcome = WaitsForConfirm
 	case s.End != nil:
 		p.Outcome, p.Error, p.Ended = s.End.Outcome, s.End.Error, &s.End.Ended
 	}

@@ -14,7 +14,7 @@ import (
 
 // record makes the record of a step that begins, and gives it its number.
 func (run *run) record(np *state.NodePlan, site state.Site, created time.Time) (journal.Begun, error) {
-	b := journal.Begun{Node: np.Addr, Delete: np.Delete}
+	b := journal.Begun{Node: np.Addr, Delete: np.Delete, Needs: np.DependsOn, Back: np.Back}
 	var err error
 	if b.Existed, err = exists(site.Dir); err != nil {
 		return b, err
@@ -22,6 +22,15 @@ func (run *run) record(np *state.NodePlan, site state.Site, created time.Time) (
 	owned := run.ledger.Node(np.Addr)
 	if owned != nil {
 		b.DependsOn, b.NodeRun = owned.DependsOn, owned.Run
+	}
+	if np.Back != nil {
+		for _, o := range np.Back.Owned {
+			was := state.Ownership{Node: o.Node}
+			if was.Owned, err = run.ledger.Written(o.Node); err != nil {
+				return b, err
+			}
+			b.Was = append(b.Was, was)
+		}
 	}
 	b.Changes = make([]journal.Change, 0, len(np.Changes))
 	for _, c := range np.Changes {
@@ -49,7 +58,7 @@ func (run *run) record(np *state.NodePlan, site state.Site, created time.Time) (
 	defer run.mu.Unlock()
 	run.last++
 	b.Step = run.last
-	if b.Pre, err = snapshot.FreeName(run.Store.Snapshots(), snapshot.Pre, np.Addr.Dir(), created); err != nil {
+	if b.Pre, err = snapshot.FreeName(run.Store.Snapshots(), phaseBefore(np.Back), np.Addr.Dir(), created); err != nil {
 		return b, err
 	}
 	return b, nil

@@ -2,6 +2,7 @@ package reconciler
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/opdbus/opdbus/state/journal"
@@ -11,7 +12,9 @@ import (
 // A Recovery says what became of a run that had been cut off.
 type Recovery struct {
 	Run     int
-	Outcome string // journal.Applied or journal.TakenBack
+	Outcome string // journal.Applied, journal.TakenBack, or journal.Kept when it was abandoned
+	// Unconfirmed says that it was taken back because nobody confirmed it in time.
+	Unconfirmed bool
 }
 
 // CutOff finds the run that was cut off; nil when there is none. Only the last can be: no run begins before it is finished.
@@ -36,13 +39,64 @@ func (r *Reconciler) CutOff() (*journal.Story, error) {
 	return story, nil
 }
 
-// Recover finishes a run that was cut off, backwards; where all its steps are complete it is finished as it is. Its caller
-// holds the lock. Nil: there was nothing to recover.
-func (r *Reconciler) Recover(ctx context.Context) (*Recovery, error) {
+// RecoverOptions say what is recovered.
+type RecoverOptions struct {
+	// Run is the only one that is meant; 0: whichever was cut off.
+	Run int
+	// Now takes back a run that waits for its confirmation although there is time left.
+	Now bool
+	// Abandon leaves the host as the run left it.
+	Abandon bool
+}
+
+// Recover finishes a run that was cut off, backwards; where all its steps are complete it is finished as it is, unless nobody
+// has confirmed it in time. Its caller holds the lock. Nil: there was nothing to recover.
+func (r *Reconciler) Recover(ctx context.Context, o RecoverOptions) (*Recovery, error) {
 	story, err := r.CutOff()
-	if err != nil || story == nil {
+	if err != nil || story == nil || o.Run > 0 && story.Run.Run != o.Run {
 		return nil, err
 	}
+	waiting := Waiting(story)
+	if waiting && !o.Now {
+		if over, err := overdue(story.Confirm); err != nil {
+			return nil, err
+		} else if !over {
+			return nil, &WaitingError{story.Run.Run, story.Confirm.By}
+		}
+	}
+	run, err := r.resume(story)
+	if err != nil {
+		return nil, err
+	}
+	recovery := &Recovery{Run: run.number, Outcome: journal.Applied}
+	why := "the run was cut off"
+	switch {
+	case o.Abandon:
+		recovery.Outcome = journal.Kept
+		return recovery, run.end(journal.Kept, why+" and abandoned: the host was left as it was")
+	case waiting:
+		why = "nobody confirmed it in time"
+		recovery.Unconfirmed = true
+	case complete(story):
+		run.endOrWarn(journal.Applied, "")
+		return recovery, nil
+	}
+	recovery.Outcome = journal.TakenBack
+	// A policy that keeps what a failed run has done keeps its complete steps only: a step cut in two is taken back always.
+	if err := run.takeBack(context.WithoutCancel(ctx), run.onFailure == OnFailureRollback); err != nil {
+		return nil, errors.Join(fmt.Errorf("cannot take back run %d: %w", run.number, err), run.journal.Close())
+	}
+	if waiting {
+		if err := run.holdFailed(errors.New(why)); err != nil {
+			run.Log.Warn("cannot hold the plan", "run", run.number, "error", err)
+		}
+	}
+	run.endOrWarn(journal.TakenBack, why)
+	return recovery, nil
+}
+
+// resume goes on with a run that has not ended.
+func (r *Reconciler) resume(story *journal.Story) (*run, error) {
 	owned, err := ledger.Load(r.Store.Ledger())
 	if err != nil {
 		return nil, err
@@ -52,7 +106,7 @@ func (r *Reconciler) Recover(ctx context.Context) (*Recovery, error) {
 		return nil, err
 	}
 	run := &run{Reconciler: r, number: story.Run.Run, onFailure: story.Run.OnFailure, ledger: owned, journal: j,
-		started: story.Run.Started, planned: story.Run.Digest, before: story.Run.Before, done: map[int]bool{}, recovering: true}
+		started: story.Run.Started, planned: story.Run.Digest, config: story.Run.Config, rollback: story.Run.Rollback, before: story.Run.Before, done: map[int]bool{}, recovering: true}
 	for _, b := range story.Steps {
 		run.beside = append(run.beside, r.Store.Beside(b.Node))
 		if story.Undone[b.Step] {
@@ -61,16 +115,5 @@ func (r *Reconciler) Recover(ctx context.Context) (*Recovery, error) {
 		run.steps = append(run.steps, b)
 		_, run.done[b.Step] = story.Done[b.Step]
 	}
-	recovery := &Recovery{Run: run.number, Outcome: journal.Applied}
-	if len(story.Done) == story.Run.Steps && len(story.Undone) == 0 {
-		run.end(journal.Applied, "")
-		return recovery, nil
-	}
-	recovery.Outcome = journal.TakenBack
-	// A policy that keeps what a failed run has done keeps its complete steps only: a step cut in two is taken back always.
-	if err := run.takeBack(context.WithoutCancel(ctx), run.onFailure == OnFailureRollback); err != nil {
-		return nil, fmt.Errorf("cannot take back run %d, which was cut off: %w", run.number, err)
-	}
-	run.end(journal.TakenBack, "the run was cut off")
-	return recovery, nil
+	return run, nil
 }

@@ -19,7 +19,7 @@ const settleTime = 10 * time.Second
 // `begun` is on disk nothing is touched; from then on the record and the pre snapshot hold all that taking back needs; the
 // ledger claims a change only after it is on disk; and only then does `done` say that nothing is to be taken back.
 func (run *run) step(ctx context.Context, np *state.NodePlan) error {
-	lives, err := run.unchanged(ctx, np.Changes)
+	lives, err := run.unchanged(ctx, np)
 	if err != nil {
 		return err
 	}
@@ -46,12 +46,17 @@ func (run *run) step(ctx context.Context, np *state.NodePlan) error {
 	if rest.err != nil {
 		return rest.err
 	}
-	pre, err := run.take(begun, snapshot.Pre, created, np.Changes, lives, rest.objects)
+	pre, err := run.take(begun, phaseBefore(np.Back), created, np.Changes, lives, rest.objects)
 	if err != nil {
 		return err
 	}
 	site.Earlier = []string{pre.Path}
-	if err := run.change(ctx, site, np.Changes); err != nil {
+	if np.Back != nil {
+		err = run.goBack(ctx, site, np)
+	} else {
+		err = run.change(ctx, site, np.Changes)
+	}
+	if err != nil {
 		return err
 	}
 	lives, err = run.settle(ctx, np.Changes)
@@ -64,9 +69,13 @@ func (run *run) step(ctx context.Context, np *state.NodePlan) error {
 	if err := run.sync(ctx, site, np.Changes); err != nil {
 		return err
 	}
-	post, err := run.take(begun, snapshot.Post, time.Now(), np.Changes, lives, rest.objects)
-	if err != nil {
-		return err
+	done := journal.Done{Step: begun.Step}
+	if np.Back == nil {
+		post, err := run.take(begun, snapshot.Post, time.Now(), np.Changes, lives, rest.objects)
+		if err != nil {
+			return err
+		}
+		done.Post = post.Name
 	}
 	if err := run.own(np, begun); err != nil {
 		return err
@@ -76,7 +85,7 @@ func (run *run) step(ctx context.Context, np *state.NodePlan) error {
 			return err
 		}
 	}
-	if err := run.journal.Append(journal.Record{Done: &journal.Done{Step: begun.Step, Post: post.Name}}); err != nil {
+	if err := run.journal.Append(journal.Record{Done: &done}); err != nil {
 		return err
 	}
 	run.mu.Lock()
@@ -177,13 +186,19 @@ func (run *run) sync(ctx context.Context, site state.Site, changes []state.Chang
 func (run *run) own(np *state.NodePlan, b journal.Begun) error {
 	run.mu.Lock()
 	defer run.mu.Unlock()
-	entries := owned(run.ledger.Node(np.Addr), np.Changes, b.Changes)
-	for _, c := range np.Changes {
-		if c.MadeAt != (state.Addr{}) {
-			run.ledger.Drop(c.MadeAt)
+	if np.Back != nil {
+		if err := rewrite(run.ledger, np.Back.Owned); err != nil {
+			return err
 		}
+	} else {
+		entries := owned(run.ledger.Node(np.Addr), np.Changes, b.Changes)
+		for _, c := range np.Changes {
+			if c.MadeAt != (state.Addr{}) {
+				run.ledger.Drop(c.MadeAt)
+			}
+		}
+		run.ledger.Set(np.Addr, &ledger.Node{DependsOn: np.DependsOn, Run: run.number, Objects: entries})
 	}
-	run.ledger.Set(np.Addr, &ledger.Node{DependsOn: np.DependsOn, Run: run.number, Objects: entries})
 	run.ledger.Stamp(run.Version, run.MachineID, run.plan.Config, run.number)
 	return run.ledger.Save(run.Store.Ledger())
 }

@@ -176,10 +176,21 @@ func (run *run) clean(site state.Site, b journal.Begun) error {
 	return snapshot.Restore(site.Dir, run.number)
 }
 
-// disown puts the ledger back to what it had before the step.
+// disown puts the run's ledger back to what it had before the step.
 func (run *run) disown(b journal.Begun) error {
 	run.mu.Lock()
 	defer run.mu.Unlock()
+	if err := disown(run.ledger, b); err != nil {
+		return err
+	}
+	return run.ledger.Save(run.Store.Ledger())
+}
+
+// disown puts a ledger back to what it had before a step.
+func disown(l *ledger.Ledger, b journal.Begun) error {
+	if b.Back != nil {
+		return rewrite(l, b.Was)
+	}
 	gone := make(map[string]bool, len(b.Changes))
 	back := map[int]ledger.Entry{}
 	for _, c := range b.Changes {
@@ -190,11 +201,11 @@ func (run *run) disown(b journal.Begun) error {
 			back[c.At] = *c.Made
 		default:
 			o := c.Origin
-			run.ledger.Restore(o.Addr.Node, o.DependsOn, o.NodeRun, map[string]bool{c.Made.Object: true}, map[int]ledger.Entry{c.At: *c.Made})
+			l.Restore(o.Addr.Node, o.DependsOn, o.NodeRun, map[string]bool{c.Made.Object: true}, map[int]ledger.Entry{c.At: *c.Made})
 		}
 	}
-	run.ledger.Restore(b.Node, b.DependsOn, b.NodeRun, gone, back)
-	return run.ledger.Save(run.Store.Ledger())
+	l.Restore(b.Node, b.DependsOn, b.NodeRun, gone, back)
+	return nil
 }
 
 // forgetSnapshots deletes the snapshots that the step took: after it has been taken back, the store is as before.

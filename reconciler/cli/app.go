@@ -68,16 +68,17 @@ btrfs snapshot before and after each node, so that everything can be taken back.
 	f.StringVar(&a.logFile, "log-file", "", "write the log to `FILE` instead of standard error")
 	f.StringVar(&a.logFormat, "log-format", "text", "text or json")
 	f.BoolVar(&a.noColor, "no-color", false, "print without colours (as NO_COLOR does)")
-	root.AddGroup(&cobra.Group{ID: "main", Title: "The way it goes:"}, &cobra.Group{ID: "look", Title: "Looking at what is there:"},
+	root.AddGroup(&cobra.Group{ID: "main", Title: "The way it goes:"}, &cobra.Group{ID: "back", Title: "Taking back:"}, &cobra.Group{ID: "look", Title: "Looking at what is there:"},
 		&cobra.Group{ID: "write", Title: "Writing configurations:"}, &cobra.Group{ID: "other", Title: "Others:"})
 	root.SetHelpCommandGroupID("other")
 	root.SetCompletionCommandGroupID("other")
 	for group, commands := range map[string][]*cobra.Command{
-		"main": {a.initCommand(), a.planCommand(), a.applyCommand(), a.destroyCommand(), a.verifyCommand(), a.recoverCommand()},
+		"main": {a.initCommand(), a.planCommand(), a.applyCommand(), a.destroyCommand(), a.verifyCommand()},
+		"back": {a.rollbackCommand(), a.restoreCommand(), a.undoCommand(), a.confirmCommand(), a.recoverCommand(), a.releaseCommand()},
 		"look": {a.driftCommand(), a.historyCommand(), a.showCommand(), a.whyCommand(),
 			a.snapshotsCommand(), a.queryCommand(), a.stageCommand(), a.stateCommand(), a.graphCommand()},
 		"write": {a.fmtCommand(), a.validateCommand()},
-		"other": {a.versionCommand()},
+		"other": {a.versionCommand(), a.awaitCommand()},
 	} {
 		for _, c := range commands {
 			c.GroupID = group

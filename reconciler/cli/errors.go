@@ -60,6 +60,9 @@ func (a *app) report(err error) int {
 	var failed *reconciler.FailedError
 	var stale *reconciler.StaleError
 	var locked *ledger.LockedError
+	var held *reconciler.HeldError
+	var waiting *reconciler.WaitingError
+	var dependents *reconciler.DependentsError
 	switch {
 	case code != nil:
 		return code.code
@@ -69,6 +72,8 @@ func (a *app) report(err error) int {
 		return exitStale
 	case errors.As(err, &locked):
 		return exitLocked
+	case errors.As(err, &held), errors.As(err, &waiting), errors.As(err, &dependents):
+		return exitRefused
 	case errors.Is(err, context.Canceled) && a.interrupted.Load():
 		return exitInterrupted
 	}

@@ -20,7 +20,7 @@ host, and shows what apply would change and why. It takes no lock and writes not
 			if err != nil {
 				return err
 			}
-			if err := a.show(r, plan, &p); err != nil {
+			if err := a.showPlan(r, plan, p.json, p.verbose); err != nil {
 				return err
 			}
 			if detailed && !plan.Empty() {

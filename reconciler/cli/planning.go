@@ -117,10 +117,10 @@ func (a *app) readAhead() func(*reconciler.Reconciler) (*ledger.Ledger, error) {
 	}
 }
 
-// show prints a plan.
-func (a *app) show(r *reconciler.Reconciler, plan *state.Plan, p *planFlags) error {
-	o := render.Options{Color: a.colored(a.out), Width: width(a.out), Verbose: p.verbose, Key: r.Key, Kinds: r.Kinds}
-	if p.json {
+// showPlan prints a plan.
+func (a *app) showPlan(r *reconciler.Reconciler, plan *state.Plan, asJSON, verbose bool) error {
+	o := a.renderOptions(r, verbose)
+	if asJSON {
 		return render.JSON(a.out, plan, o)
 	}
 	return render.Text(a.out, plan, o)

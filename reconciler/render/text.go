@@ -37,6 +37,8 @@ type text struct {
 func (t *text) write() error {
 	left := unhandled(t.plan)
 	switch {
+	case t.plan.Empty() && t.plan.Rollback != "":
+		t.line("No changes. There is nothing to be taken back.")
 	case t.plan.Empty() && len(left) == 0:
 		t.line("No changes. The host matches the configuration.")
 	case t.plan.Empty():
@@ -97,13 +99,20 @@ func unhandled(p *state.Plan) []state.Change {
 }
 
 func (t *text) header() string {
-	s := fmt.Sprintf("opdbus will change %s (%s unchanged)", Count(len(t.plan.Nodes), "node"), number(t.plan.Unchanged))
+	does := "change"
+	if t.plan.Rollback != "" {
+		does = "take back"
+	}
+	s := fmt.Sprintf("opdbus will %s %s (%s unchanged)", does, Count(len(t.plan.Nodes), "node"), number(t.plan.Unchanged))
 	host := t.plan.Hostname
 	if host == "" {
 		host = t.plan.Host
 	}
 	if host != "" {
 		s += " on host " + t.clean(host)
+	}
+	if t.plan.Rollback != "" {
+		s += ", " + t.clean(t.plan.Rollback)
 	}
 	if t.plan.Commit != "" {
 		s += ", from commit " + t.clean(short(t.plan.Commit))
@@ -125,6 +134,9 @@ func (t *text) node(n *state.NodePlan) error {
 	var notes []string
 	if n.Delete {
 		notes = append(notes, "removed with its subvolume")
+	}
+	if n.Back != nil {
+		notes = append(notes, "takes back "+runs(n.Back))
 	}
 	if n.TakesBack != "" {
 		phases := n.Snapshots()
@@ -247,4 +259,18 @@ func (t *text) symbol(a state.Action) string {
 		return t.paint(red, string(a))
 	}
 	return t.paint(cyan, string(a))
+}
+
+// runs names the runs whose steps are taken back.
+func runs(b *state.Back) string {
+	var names []string
+	for i := len(b.Steps) - 1; i >= 0; i-- {
+		if name := fmt.Sprint(b.Steps[i].Run); len(names) == 0 || names[len(names)-1] != name {
+			names = append(names, name)
+		}
+	}
+	if len(names) == 1 {
+		return "run " + names[0]
+	}
+	return "runs " + strings.Join(names, ", ")
 }

@@ -56,6 +56,9 @@ func (l Layout) Ledger() string { return filepath.Join(l.State(), "ledger.json")
 // Lock is the file that a run locks.
 func (l Layout) Lock() string { return filepath.Join(l.State(), "lock") }
 
+// Held is the file that says which plans are held.
+func (l Layout) Held() string { return filepath.Join(l.State(), "held.json") }
+
 // JournalDir holds a file a run.
 func (l Layout) JournalDir() string { return filepath.Join(l.State(), "journal") }
 

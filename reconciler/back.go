@@ -1,0 +1,186 @@
+package reconciler
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path/filepath"
+	"slices"
+
+	"github.com/opdbus/opdbus/state"
+	"github.com/opdbus/opdbus/state/journal"
+	"github.com/opdbus/opdbus/state/ledger"
+	"github.com/opdbus/opdbus/state/snapshot"
+)
+
+// phaseBefore is that of the snapshot which a step begins with.
+func phaseBefore(back *state.Back) snapshot.Phase {
+	if back != nil {
+		return snapshot.PreRollback
+	}
+	return snapshot.Pre
+}
+
+// reachable says why a node cannot go back to where its plan says any more.
+func (r *Reconciler) reachable(np *state.NodePlan) error {
+	if np.Back == nil || np.Back.Snapshot == "" {
+		return nil
+	}
+	is, err := snapshot.IsSubvolume(r.snapshotPath(np.Back.Snapshot))
+	if err != nil || !is {
+		return &StaleError{fmt.Sprintf("%s cannot go back: its snapshot %s is gone", np.Addr, np.Back.Snapshot)}
+	}
+	return nil
+}
+
+func (r *Reconciler) snapshotPath(name string) string {
+	return filepath.Join(r.Store.Snapshots(), name)
+}
+
+// readBefore reads what the changes start from, as that is described: what they lead to may be described by other attributes,
+// such as those of a thing of somebody else's that is put back.
+func (r *Reconciler) readBefore(ctx context.Context, changes []state.Change) ([]state.Object, error) {
+	addrs := make([]state.Addr, len(changes))
+	wants := make([]state.Object, len(changes))
+	for i, c := range changes {
+		addrs[i], wants[i] = c.Addr, c.Before
+		if c.Before == nil {
+			wants[i] = aim(c)
+		}
+	}
+	return r.read(ctx, addrs, wants)
+}
+
+// goBack makes a node what it was: first what is outside its tree, then the tree, by exchanging it for a copy of its snapshot, or
+// for an empty one where the node was not there: that goes with the node when the step is complete.
+func (run *run) goBack(ctx context.Context, site state.Site, np *state.NodePlan) error {
+	if np.Back.Snapshot != "" {
+		site.Earlier = append([]string{run.snapshotPath(np.Back.Snapshot)}, site.Earlier...)
+	}
+	outside := slices.DeleteFunc(slices.Clone(np.Changes), func(c state.Change) bool { return run.Kinds.For(c.Addr).InTree })
+	if err := run.change(ctx, site, outside); err != nil {
+		return err
+	}
+	if ctx.Err() != nil {
+		return errStopped
+	}
+	sub := run.Host.Subvolumes
+	if err := sub.Delete(site.Beside); err != nil {
+		return err
+	}
+	var err error
+	if np.Back.Snapshot == "" {
+		err = sub.Create(site.Beside)
+	} else if err = sub.Snapshot(site.Earlier[0], site.Beside, false); err == nil {
+		err = snapshot.Restore(site.Beside, np.Back.Steps[len(np.Back.Steps)-1].Run)
+	}
+	if err == nil {
+		err = sub.Exchange(site.Beside, site.Dir)
+	}
+	if err != nil {
+		return errors.Join(err, sub.Delete(site.Beside))
+	}
+	return nil
+}
+
+// rewrite makes a ledger have of nodes what it is told.
+func rewrite(l *ledger.Ledger, owned []state.Ownership) error {
+	for _, o := range owned {
+		if err := l.SetWritten(o.Node, o.Owned); err != nil {
+			return fmt.Errorf("cannot rewrite the ledger: %w", err)
+		}
+	}
+	return nil
+}
+
+// A pastStep is a step of a former run whose effect is still there.
+type pastStep struct {
+	state.Step
+	run   *journal.Story
+	begun journal.Begun
+}
+
+// stepsSince lists the steps in effect of the runs from a point on, last first.
+func (r *Reconciler) stepsSince(from state.Step) ([]pastStep, error) {
+	runs, err := journal.Runs(r.Store.JournalDir())
+	if err != nil {
+		return nil, err
+	}
+	var steps []pastStep
+	for i, n := range slices.Backward(runs) {
+		if n < from.Run {
+			break
+		}
+		if i+1 < len(runs) && runs[i+1] != n+1 {
+			return nil, fmt.Errorf("cannot tell what run %d did, as its journal is gone; opdbus can go back no further than to after that run", n+1)
+		}
+		of, err := r.stepsOf(n)
+		if err != nil {
+			return nil, err
+		}
+		for _, s := range of {
+			if s.Compare(from) >= 0 {
+				steps = append(steps, s)
+			}
+		}
+	}
+	return steps, nil
+}
+
+// stepsOf lists the steps in effect of a run, last first.
+func (r *Reconciler) stepsOf(run int) ([]pastStep, error) {
+	story, err := journal.Read(r.Store.JournalDir(), run)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, fmt.Errorf("there is no run %d; opdbus history lists the runs that there were", run)
+	case err != nil:
+		return nil, fmt.Errorf("cannot tell what run %d did: %w", run, err)
+	}
+	if story == nil { // it touched nothing
+		return nil, nil
+	}
+	var steps []pastStep
+	for _, b := range story.Steps {
+		if !story.Undone[b.Step] {
+			steps = append(steps, pastStep{state.Step{Run: run, Step: b.Step}, story, b})
+		}
+	}
+	slices.SortFunc(steps, func(a, b pastStep) int { return b.Compare(a.Step) })
+	return steps, nil
+}
+
+// lastRun finds the last run that has an effect.
+func (r *Reconciler) lastRun() (int, error) {
+	runs, err := journal.Runs(r.Store.JournalDir())
+	if err != nil {
+		return 0, err
+	}
+	for _, n := range slices.Backward(runs) {
+		steps, err := r.stepsOf(n)
+		if err != nil || len(steps) > 0 {
+			return n, err
+		}
+	}
+	return 0, errors.New("there is no run to be taken back")
+}
+
+// last finds a node's last step in effect.
+func (r *Reconciler) last(node state.NodeAddr) (*pastStep, error) {
+	runs, err := journal.Runs(r.Store.JournalDir())
+	if err != nil {
+		return nil, err
+	}
+	for _, n := range slices.Backward(runs) {
+		steps, err := r.stepsOf(n)
+		if err != nil {
+			return nil, err
+		}
+		for _, s := range steps {
+			if s.begun.Node == node {
+				return &s, nil
+			}
+		}
+	}
+	return nil, fmt.Errorf("no run changed %s; opdbus history lists the runs", node)
+}

@@ -1,0 +1,168 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/opdbus/opdbus/reconciler"
+	"github.com/opdbus/opdbus/reconciler/render"
+	"github.com/opdbus/opdbus/state"
+	"github.com/opdbus/opdbus/state/ledger"
+)
+
+// runFlags are those of every command that makes a run of a plan.
+type runFlags struct {
+	autoApprove    bool
+	json, verbose  bool
+	parallelism    int
+	lockTimeout    time.Duration
+	confirmTimeout time.Duration
+	onFailure      string
+	approved       string
+	plan           string // the id of the saved plan that is applied
+}
+
+func (f *runFlags) add(c *cobra.Command) {
+	c.Flags().BoolVar(&f.autoApprove, "auto-approve", false, "do not ask for confirmation")
+	c.Flags().IntVar(&f.parallelism, "parallelism", 4, "change up to `N` nodes at once")
+	c.Flags().DurationVar(&f.lockTimeout, "lock-timeout", 0, "wait this long for another run to end, such as 30s")
+	c.Flags().DurationVar(&f.confirmTimeout, "confirm-timeout", 0, "take the run back unless opdbus confirm is called within this time after it, such as 60s")
+	c.Flags().StringVar(&f.onFailure, "on-failure", "", "what a failure takes back: rollback (the whole run), node (the failed node) or stop (nothing); default: what the configuration says, else rollback")
+	c.Flags().StringVar(&f.approved, "approved", "", "apply only if the plan's digest is `DIGEST`")
+}
+
+func (f *runFlags) check() error {
+	switch {
+	case f.onFailure != "" && f.onFailure != reconciler.OnFailureRollback && f.onFailure != reconciler.OnFailureNode && f.onFailure != reconciler.OnFailureStop:
+		return fmt.Errorf("--on-failure must be rollback, node or stop, not %q", f.onFailure)
+	case f.parallelism < 1:
+		return errors.New("--parallelism must be at least 1")
+	case f.confirmTimeout < 0:
+		return errors.New("--confirm-timeout must not be negative")
+	case f.confirmTimeout > 0 && f.onFailure != "" && f.onFailure != reconciler.OnFailureRollback:
+		return errors.New("--confirm-timeout takes the whole run back; it does not go with --on-failure " + f.onFailure)
+	}
+	return nil
+}
+
+// execute shows a plan, asks, and makes it so.
+func (a *app) execute(ctx context.Context, r *reconciler.Reconciler, plan *state.Plan, f *runFlags, command string) error {
+	if !f.json || plan.Empty() {
+		if err := a.showPlan(r, plan, f.json, f.verbose); err != nil {
+			return err
+		}
+	}
+	if plan.Empty() {
+		return nil
+	}
+	if err := a.approve(ctx, r, plan, f); err != nil {
+		return err
+	}
+	if err := r.Room(plan); err != nil {
+		return err
+	}
+	lock, err := a.lock(ctx, r, command, f.lockTimeout)
+	if err != nil {
+		return err
+	}
+	defer a.unlock(lock)
+	r.Progress = a.progress()
+	run, err := r.Apply(ctx, plan, reconciler.ApplyOptions{
+		Parallelism: f.parallelism, OnFailure: f.onFailure, Command: command, Plan: f.plan,
+		Confirm: f.confirmTimeout, Arm: func(run int) error { return a.arm(r, run) },
+	})
+	if err != nil {
+		return err
+	}
+	return a.applied(run, plan, f)
+}
+
+// approve asks, unless that has been done beforehand. Where nobody is asked, a plan that is held is refused.
+func (a *app) approve(ctx context.Context, r *reconciler.Reconciler, plan *state.Plan, f *runFlags) error {
+	held, err := r.HeldBack(plan)
+	if err != nil {
+		return err
+	}
+	if held != nil && (f.autoApprove || f.approved != "") {
+		return held
+	}
+	if held != nil {
+		fmt.Fprintf(a.err, "\nThis plan is held: it is that of %s.\n", held.Held)
+	}
+	if f.approved != "" {
+		digest, err := plan.Digest(r.Key)
+		if err != nil {
+			return err
+		}
+		if digest != f.approved {
+			return &reconciler.StaleError{Why: fmt.Sprintf("the plan's digest is %s, and %s was approved; nothing was changed", digest, f.approved)}
+		}
+		return nil
+	}
+	if f.autoApprove {
+		return nil
+	}
+	return a.confirm(ctx, "Shall opdbus make these changes?")
+}
+
+// lock takes the store's lock, and says whom it is waiting for or was taken over from.
+func (a *app) lock(ctx context.Context, r *reconciler.Reconciler, command string, timeout time.Duration) (*ledger.Lock, error) {
+	lock, err := ledger.Take(ctx, r.Store.Lock(), command, timeout, func(h ledger.Holder) {
+		fmt.Fprintf(a.err, "Waiting up to %s for %s.\n", timeout, h)
+	})
+	if err != nil {
+		return nil, err
+	}
+	if lock.Dead != nil {
+		fmt.Fprintf(a.err, "The lock was left behind by %s, which is gone; taken over.\n", lock.Dead)
+	}
+	return lock, nil
+}
+
+func (a *app) unlock(lock *ledger.Lock) {
+	if err := lock.Release(); err != nil {
+		a.log.Warn("cannot let go of the lock", "error", err)
+	}
+}
+
+// applied prints what a run came to.
+func (a *app) applied(run int, plan *state.Plan, f *runFlags) error {
+	outcome := "applied"
+	if f.confirmTimeout > 0 {
+		outcome = reconciler.WaitsForConfirm
+	}
+	if f.json {
+		return a.printJSON(map[string]any{"run": run, "outcome": outcome, "nodes": len(plan.Nodes)})
+	}
+	fmt.Fprintf(a.out, "\nApplied run %d: %s changed.\n", run, render.Count(len(plan.Nodes), "node"))
+	if f.confirmTimeout > 0 {
+		fmt.Fprintf(a.out, "It is taken back unless opdbus confirm is called within %s.\n", f.confirmTimeout)
+	}
+	return nil
+}
+
+// progress prints what a run is doing, a line an event.
+func (a *app) progress() func(reconciler.Event) {
+	return func(e reconciler.Event) {
+		switch {
+		case e.Err != nil:
+			fmt.Fprintf(a.err, "%s: %s: %v\n", e.Node, e.What, e.Err)
+		case e.What == "done":
+			fmt.Fprintf(a.err, "%s: %s, done\n", e.Node, render.Count(e.Changes, "change"))
+		case e.What != "begun":
+			fmt.Fprintf(a.err, "%s: %s\n", e.Node, e.What)
+		}
+	}
+}
+
+func commandLine(c *cobra.Command, args []string) string {
+	line := c.CommandPath()
+	for _, arg := range args {
+		line += " " + arg
+	}
+	return line
+}
