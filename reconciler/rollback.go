@@ -481,7 +481,7 @@ func (b *back) ways(steps []pastStep) ([]*wayBack, error) {
 
 // change is what takes the object back from what is live. What somebody else has put in its place since is not touched.
 func (w *wayBack) change(live state.Object) (c state.Change, needed bool, conflict string) {
-	c = state.Change{Addr: w.addr, Before: live, After: w.was, Made: w.made, Cause: state.CauseConfig, Sensitive: w.secret}
+	c = state.Change{Addr: w.addr, Before: live, After: w.was, Made: w.made, Sensitive: w.secret}
 	as := state.Same(live, w.left) // it is as it was left
 	ours := as || live != nil && w.made != nil && w.kind.Owns(w.made, live)
 	switch {

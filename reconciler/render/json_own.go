@@ -9,12 +9,14 @@ import (
 
 // ownJSON is the member opdbus: what Terraform has no word for.
 type ownJSON struct {
-	Digest  string      `json:"digest"`
-	Config  string      `json:"config,omitempty"`
-	Host    hostJSON    `json:"host"`
-	Git     *gitJSON    `json:"git,omitempty"`
-	Nodes   []nodeJSON  `json:"nodes"`
-	Changes []causeJSON `json:"changes"`
+	Digest string   `json:"digest"`
+	Config string   `json:"config,omitempty"`
+	Host   hostJSON `json:"host"`
+	Git    *gitJSON `json:"git,omitempty"`
+	// Rollback is what a plan that takes back former runs goes back to.
+	Rollback string      `json:"rollback,omitempty"`
+	Nodes    []nodeJSON  `json:"nodes"`
+	Changes  []causeJSON `json:"changes"`
 }
 
 type hostJSON struct {
@@ -34,6 +36,13 @@ type nodeJSON struct {
 	Disturbs  []string `json:"disturbs"`
 	Delete    bool     `json:"delete,omitempty"`
 	Skipped   string   `json:"skipped,omitempty"`
+	// GoesBack says to which snapshot, and which steps are taken back for that, last first.
+	GoesBack *goesBackJSON `json:"goes_back,omitempty"`
+}
+
+type goesBackJSON struct {
+	Snapshot string       `json:"snapshot,omitempty"`
+	Steps    []state.Step `json:"steps"`
 }
 
 type causeJSON struct {
@@ -51,14 +60,18 @@ type sourceJSON struct {
 func (d *document) own() (ownJSON, error) {
 	p := d.plan
 	digest, err := p.Digest(d.o.Key)
-	own := ownJSON{Digest: digest, Config: p.Config, Host: hostJSON{p.Host, p.Hostname}, Nodes: []nodeJSON{}, Changes: []causeJSON{}}
+	own := ownJSON{Digest: digest, Config: p.Config, Host: hostJSON{p.Host, p.Hostname}, Rollback: p.Rollback, Nodes: []nodeJSON{}, Changes: []causeJSON{}}
 	if p.Commit != "" {
 		own.Git = &gitJSON{p.Commit}
 	}
 	for _, n := range p.Nodes {
+		var back *goesBackJSON
+		if n.Back != nil {
+			back = &goesBackJSON{n.Back.Snapshot, n.Back.Steps}
+		}
 		own.Nodes = append(own.Nodes, nodeJSON{
 			Address: n.Addr.String(), DependsOn: addresses(n.DependsOn), Snapshots: n.Snapshots(), TakesBack: n.TakesBack,
-			Disturbs: append([]string{}, n.Disturbs...), Delete: n.Delete,
+			Disturbs: append([]string{}, n.Disturbs...), Delete: n.Delete, GoesBack: back,
 		})
 		for _, c := range n.Changes {
 			cause := causeJSON{Address: c.Addr.String(), Cause: c.Cause, Note: c.Note}

@@ -38,7 +38,7 @@ func planSchema(t *testing.T) *jsonschema.Schema {
 }
 
 func TestJSON(t *testing.T) {
-	plans := map[string]*state.Plan{"contract": contract(), "everything": everything(), "many": many(100), "empty": {}}
+	plans := map[string]*state.Plan{"contract": contract(), "everything": everything(), "many": many(100), "back": back(), "empty": {}}
 	t.Run("is what is in testdata", func(t *testing.T) {
 		var b bytes.Buffer
 		require.NoError(t, json.Indent(&b, asJSON(t, everything()), "", "  "))

@@ -128,6 +128,22 @@ func contract() *state.Plan {
 	}
 }
 
+// back is a plan that takes back runs: of one node that was there before, and of one that was not.
+func back() *state.Plan {
+	web := node(state.StageNode, "web")
+	gone := in(web, "file", state.Change{Before: link("bin/web")})
+	gone.Cause = ""
+	return &state.Plan{
+		Host: "4d5be0b0c6d94c9c9d2e1f2a3b4c5d6e", Hostname: "pve1", Unchanged: 1, Rollback: "to before run 3",
+		Nodes: []*state.NodePlan{
+			{Addr: web, Delete: true, TakesBack: "snapshot and inverse", Changes: []state.Change{gone},
+				Back: &state.Back{Steps: []state.Step{{Run: 4, Step: 1}, {Run: 3, Step: 2}}}},
+			{Addr: core, TakesBack: "snapshot", After: []state.NodeAddr{web},
+				Back: &state.Back{Snapshot: "pre-stage-1-core-dbus-20260102-030405", Steps: []state.Step{{Run: 3, Step: 1}}}},
+		},
+	}
+}
+
 const hostile = "evil\x1b[2J\r\u202e\u200b\x9b" + "\u009b\x00 ünï"
 
 // everything has each action, each cause, secrets and foreign text in all places.

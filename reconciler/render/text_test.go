@@ -46,6 +46,19 @@ Digest: `+digest+"\n", asText(t, contract(), Options{Key: key}))
 		assert.Contains(t, asText(t, many(shown+2), Options{}), "… and 2 more payload created (--verbose lists all)\n")
 		assert.Equal(t, 2*(shown+2)+1, strings.Count(asText(t, many(shown+2), Options{Verbose: true}), "[\""))
 	})
+	t.Run("says which runs are taken back", func(t *testing.T) {
+		digest, err := back().Digest(nil)
+		require.NoError(t, err)
+		assert.Equal(t, `opdbus will take back 2 nodes (1 unchanged) on host pve1, to before run 3.
+
+  stage.web                                     removed with its subvolume · takes back runs 3, 4 · snapshot pre-rollback · taken back by snapshot and inverse
+    - file["bin/web"]             /usr/local/bin/web -> /var/lib/op-dbus/staging/stage-1-core-dbus/bin/web
+  stage.stage-1-core-dbus                       takes back run 3 · snapshot pre-rollback · taken back by snapshot
+
+Plan: 0 to add, 0 to change, 1 to destroy; 2 snapshots.
+Digest: `+digest+"\n", asText(t, back(), Options{}))
+		assert.Equal(t, "No changes. There is nothing to be taken back.\n", asText(t, &state.Plan{Rollback: "to before run 3"}, Options{}))
+	})
 	t.Run("says that there is nothing to do", func(t *testing.T) {
 		assert.Equal(t, "No changes. The host matches the configuration.\n", asText(t, &state.Plan{Unchanged: 7}, Options{}))
 	})
