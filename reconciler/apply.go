@@ -133,7 +133,7 @@ func (r *Reconciler) begin(plan *state.Plan, owned *ledger.Ledger, o ApplyOption
 	run.journal, err = journal.Create(r.Store.JournalDir(), journal.Run{
 		Run: number, Command: o.Command, Opdbus: r.Version, Host: r.MachineID, Config: plan.Config, Commit: plan.Commit,
 		Digest: digest, OnFailure: onFailure, Started: run.started, Steps: len(plan.Nodes), Before: owned.Head,
-		Rollback: plan.Rollback, Plan: o.Plan,
+		Rollback: plan.Rollback, Plan: o.Plan, Registry: r.Host.Registry,
 	})
 	return run, err
 }

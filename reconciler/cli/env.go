@@ -15,6 +15,7 @@ import (
 	"github.com/opdbus/opdbus/reconciler"
 	"github.com/opdbus/opdbus/state"
 	"github.com/opdbus/opdbus/state/desired"
+	"github.com/opdbus/opdbus/state/journal"
 	"github.com/opdbus/opdbus/state/ledger"
 	"github.com/opdbus/opdbus/state/snapshot"
 	"github.com/opdbus/opdbus/state/store"
@@ -108,6 +109,13 @@ func (a *app) reconciler(config *state.Config) (*reconciler.Reconciler, error) {
 	host, err := a.host(config)
 	if err != nil {
 		return nil, err
+	}
+	if config == nil {
+		// Without a configuration the registry is where the last run had it. What cannot be read here is reported by whoever
+		// needs it.
+		if last, err := journal.Last(store.LayoutOf(host).JournalDir()); err == nil && last != nil {
+			host.Registry = or(last.Registry, host.Registry)
+		}
 	}
 	facts, err := a.facts()
 	if err != nil {

@@ -1,6 +1,10 @@
 package cli
 
-import "github.com/spf13/cobra"
+import (
+	"fmt"
+
+	"github.com/spf13/cobra"
+)
 
 func (a *app) planCommand() *cobra.Command {
 	var p planFlags
@@ -22,6 +26,13 @@ host, and shows what apply would change and why. It takes no lock and writes not
 			}
 			if err := a.showPlan(r, plan, p.json, p.verbose); err != nil {
 				return err
+			}
+			held, err := r.HeldBack(plan)
+			if err != nil {
+				return err
+			}
+			if held != nil {
+				fmt.Fprintf(a.err, "\nThis plan is held: it is that of %s. An apply with --auto-approve refuses it; see opdbus release.\n", held.Held)
 			}
 			if detailed && !plan.Empty() {
 				return exit(exitDiffers)

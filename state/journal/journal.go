@@ -49,6 +49,8 @@ type Run struct {
 	Before ledger.Head `json:"before"`
 	// Rollback is what a run that takes back others goes back to; empty for others.
 	Rollback string `json:"rollback,omitempty"`
+	// Registry is where plugins are registered: what finishes the run, or takes it back, has no configuration to tell.
+	Registry string `json:"registry,omitempty"`
 	// Plan is the id of the saved plan that was applied, which is applied once only; empty for a plan that was not saved.
 	Plan string `json:"plan,omitempty"`
 }

@@ -1,10 +1,14 @@
 package journal
 
 import (
+	"bufio"
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 	"os"
+	"slices"
 )
 
 // A Story is what a journal tells, read back.
@@ -31,6 +35,29 @@ func Read(dir string, run int) (*Story, error) {
 		return nil, fmt.Errorf("cannot read the journal of run %d: %w", run, err)
 	}
 	return s, nil
+}
+
+// Last is the head of the newest journal in dir that has one; nil when none has.
+func Last(dir string) (*Run, error) {
+	runs, err := Runs(dir)
+	if err != nil {
+		return nil, err
+	}
+	for _, n := range slices.Backward(runs) {
+		f, err := os.Open(Path(dir, n))
+		if err != nil {
+			return nil, fmt.Errorf("cannot read the journal of run %d: %w", n, err)
+		}
+		line, err := bufio.NewReader(f).ReadBytes('\n')
+		if err = errors.Join(err, f.Close()); err != nil && !errors.Is(err, io.EOF) {
+			return nil, fmt.Errorf("cannot read the journal of run %d: %w", n, err)
+		}
+		var r Record
+		if json.Unmarshal(line, &r) == nil && r.Run != nil {
+			return r.Run, nil
+		}
+	}
+	return nil, nil
 }
 
 // Ended says whether the run with a journal in dir has come to its end, by the journal's last line alone: the whole of it
