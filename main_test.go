@@ -46,6 +46,7 @@ func layers() []layer {
 		{"state/desired/schema", nil, []string{"github.com/google/jsonschema-go"}},
 		{"state/ledger", []string{"state", "state/durable"}, []string{xsys}},
 		{"state/journal", []string{"state", "state/durable", "state/ledger"}, []string{xsys}},
+		{"state/planfile", []string{"state", "state/durable"}, nil},
 		{"state/snapshot", []string{"state", "state/durable"}, []string{"github.com/containerd/btrfs/v2", xsys}},
 		{"state/snapshot/snapshottest", []string{"state", "state/snapshot"}, []string{testify, xsys}},
 		{"state/store", []string{"state", "state/durable", "state/snapshot"}, []string{hclog, xsys, "github.com/coreos/go-systemd/v22"}},

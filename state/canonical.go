@@ -90,6 +90,9 @@ func (p *Plan) Digest(key []byte) (string, error) {
 	return p.digest, nil
 }
 
+// Stamp gives the plan the digest, without a key, of the plan that it was before what is secret in it was masked.
+func (p *Plan) Stamp(digest string) { p.digest, p.digestKey = digest, nil }
+
 // canonical writes line by line, so that the digest of a large plan needs little memory.
 func (p *Plan) canonical(w io.Writer, key []byte) error {
 	head := canonicalPlan{Version: 1, Host: p.Host, Config: p.Config, OnFailure: p.OnFailure, Rollback: p.Rollback}

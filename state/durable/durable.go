@@ -5,6 +5,7 @@ package durable
 import (
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -14,13 +15,21 @@ import (
 // before. When it returns nil, that is on disk. What a cut leaves behind has a fixed name beside the file, .NAME.new, and the
 // next write to the same file takes it away.
 func WriteFile(path string, data []byte, perm fs.FileMode) error {
-	if err := replace(path, data, perm); err != nil {
+	return Write(path, perm, func(w io.Writer) error {
+		_, err := w.Write(data)
+		return err
+	})
+}
+
+// Write is WriteFile for what is not in memory: write writes it. When that fails, the file is as it was.
+func Write(path string, perm fs.FileMode, write func(io.Writer) error) error {
+	if err := replace(path, perm, write); err != nil {
 		return fmt.Errorf("cannot write %s: %w", path, err)
 	}
 	return SyncDir(filepath.Dir(path))
 }
 
-func replace(path string, data []byte, perm fs.FileMode) (err error) {
+func replace(path string, perm fs.FileMode, write func(io.Writer) error) (err error) {
 	temp := filepath.Join(filepath.Dir(path), "."+filepath.Base(path)+".new")
 	if err := os.Remove(temp); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
@@ -29,8 +38,7 @@ func replace(path string, data []byte, perm fs.FileMode) (err error) {
 	if err != nil {
 		return err
 	}
-	_, err = f.Write(data)
-	if err == nil {
+	if err = write(f); err == nil {
 		err = f.Chmod(perm)
 	}
 	if err == nil {
