@@ -89,7 +89,7 @@ func (run *run) recorded(b journal.Begun) ([]state.Change, error) {
 		if err != nil {
 			return nil, err
 		}
-		c := state.Change{Addr: a, Forget: jc.Forget}
+		c := state.Change{Addr: a, Forget: jc.Forget, Replace: jc.Replace}
 		var made []byte
 		if jc.Made != nil {
 			made = jc.Made.Made
@@ -111,7 +111,7 @@ func (run *run) recorded(b journal.Begun) ([]state.Change, error) {
 func (run *run) invert(ctx context.Context, site state.Site, changes []state.Change) error {
 	var inverse []state.Change
 	for _, c := range slices.Backward(changes) {
-		if c.Forget || run.Kinds.For(c.Addr).InTree || state.Same(c.Before, c.After) {
+		if c.Forget || run.Kinds.For(c.Addr).InTree || state.Same(c.Before, c.After) && !c.Replace {
 			continue
 		}
 		inverse = append(inverse, c.Inverse())

@@ -89,6 +89,8 @@ type Change struct {
 	// Origin is where the entry stood when that was under another address.
 	Origin *Origin `json:"origin,omitempty"`
 	Forget bool    `json:"forget,omitempty"`
+	// Replace says that it is deleted and made again.
+	Replace bool `json:"replace,omitempty"`
 	// Sensitive names the attributes that are secret: whoever shows the change masks them.
 	Sensitive []string `json:"sensitive,omitempty"`
 }
