@@ -4,6 +4,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -143,6 +145,57 @@ func TestMkdirParents(t *testing.T) {
 		made, err = tree.MkdirParents("/etc/a/b/x")
 		require.NoError(t, err)
 		assert.Equal(t, []string{"/etc/a/b"}, made, "a directory that was removed is not remembered")
+	})
+	t.Run("makes them with their mode, or not at all, and comes back for what a cut has left", func(t *testing.T) {
+		root := world(t, "d 0 755 /etc")
+		require.NoError(t, os.Chmod(root+"/etc", 0o2775|os.ModeSetgid))
+		tree, err := FS{Root: root}.Open()
+		require.NoError(t, err)
+		defer tree.Close()
+		half := root + "/etc/" + TempName("a")
+		for range 2 {
+			require.NoError(t, os.Mkdir(half, 0o700))
+			_, err = tree.MkdirParents("/etc/a/x")
+			require.NoError(t, err)
+			assert.NoDirExists(t, half)
+			st, err := os.Stat(root + "/etc/a")
+			require.NoError(t, err)
+			assert.Equal(t, os.ModeDir|0o755, st.Mode())
+			require.NoError(t, os.Mkdir(half, 0o700))
+			require.NoError(t, tree.RemoveEmpty([]string{"/etc/a"}))
+			assert.NoDirExists(t, half)
+			assert.NoDirExists(t, root+"/etc/a")
+		}
+	})
+	t.Run("many at once make each of them once", func(t *testing.T) {
+		root := world(t, "d 0 755 /etc")
+		var wait sync.WaitGroup
+		var made atomic.Int32
+		for i := range 16 {
+			wait.Go(func() {
+				tree, err := FS{Root: root}.Open()
+				if !assert.NoError(t, err) {
+					return
+				}
+				defer tree.Close()
+				dirs, err := tree.MkdirParents("/etc/a/b/c/" + itoa(i))
+				assert.NoError(t, err)
+				made.Add(int32(len(dirs)))
+			})
+		}
+		wait.Wait()
+		assert.EqualValues(t, 3, made.Load())
+	})
+	t.Run("leaves a directory that somebody has given another mode", func(t *testing.T) {
+		root := world(t, "d 0 755 /etc")
+		tree, err := FS{Root: root}.Open()
+		require.NoError(t, err)
+		defer tree.Close()
+		made, err := tree.MkdirParents("/etc/a/b/x")
+		require.NoError(t, err)
+		require.NoError(t, os.Chmod(root+"/etc/a/b", 0o750))
+		require.NoError(t, tree.RemoveEmpty(made))
+		assert.DirExists(t, root+"/etc/a/b")
 	})
 	t.Run("makes nothing of root's in a user's directory", func(t *testing.T) {
 		tree, err := FS{Root: world(t, "d 1000 755 /home/u")}.Open()

@@ -119,19 +119,6 @@ func (d *Dir) Mkdir(name string, a Attributes) error {
 	return err
 }
 
-// mkdirParent makes a directory that is removed again when it is empty, whatever its mode: so it needs no temporary name,
-// which nobody would come back for after a cut.
-func (d *Dir) mkdirParent(name string) error {
-	if err := unix.Mkdirat(d.fd, name, 0o700); err != nil {
-		return d.fail("mkdir", name, err)
-	}
-	err := d.SetDirectory(name, Attributes{UID: os.Geteuid(), GID: os.Getegid(), Mode: 0o755})
-	if err != nil {
-		_ = d.Rmdir(name)
-	}
-	return err
-}
-
 // SetDirectory gives a directory its owner and mode.
 func (d *Dir) SetDirectory(name string, a Attributes) error {
 	fd, err := unix.Openat(d.fd, name, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)

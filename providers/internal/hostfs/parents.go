@@ -66,7 +66,51 @@ func (t *Tree) MkdirParents(target string) (made []string, err error) {
 	return made, nil
 }
 
-// RemoveEmpty removes those of the directories that are empty, the deepest first. What is in use is left.
+// mkdirParent makes a directory that is missing above a target. It appears with its owner and mode, as Mkdir's do: one that a cut
+// has left with others would stay so, as it is no longer missing. What the cut left instead, rmdirParent removes.
+func (d *Dir) mkdirParent(name string) error {
+	return d.alone(func() error { return d.Mkdir(name, parent()) })
+}
+
+// rmdirParent removes a directory that mkdirParent made, and what is left of an attempt. One to which somebody has given another
+// owner or mode is theirs, too: it could not be made again as it was.
+func (d *Dir) rmdirParent(name string) error {
+	return d.alone(func() error {
+		if err := d.ClearTemp(name); err != nil {
+			return err
+		}
+		st, err := d.Lstat(name)
+		if err != nil {
+			return err
+		}
+		if made := (Attributes{UID: int(st.Uid), GID: int(st.Gid), Mode: st.Mode & 0o7777}); made != parent() {
+			return nil
+		}
+		return d.Rmdir(name)
+	})
+}
+
+// parent is what mkdirParent gives a directory.
+func parent() Attributes { return Attributes{UID: os.Geteuid(), GID: os.Getegid(), Mode: 0o755} }
+
+// alone keeps those out that make the same directory for another target: it has one temporary name for all.
+func (d *Dir) alone(f func() error) error {
+	fd, err := unix.Openat(d.fd, ".", unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return d.fail("open", "", err)
+	}
+	defer unix.Close(fd)
+	for err = unix.EINTR; err == unix.EINTR; {
+		err = unix.Flock(fd, unix.LOCK_EX)
+	}
+	if err != nil {
+		return d.fail("lock", "", err)
+	}
+	return f()
+}
+
+// RemoveEmpty removes those of the directories that are empty and as MkdirParents made them, the deepest first. What is in use
+// is left.
 func (t *Tree) RemoveEmpty(dirs []string) error {
 	dirs = slices.Clone(dirs)
 	slices.SortFunc(dirs, func(a, b string) int {
@@ -74,7 +118,7 @@ func (t *Tree) RemoveEmpty(dirs []string) error {
 	})
 	var errs []error
 	for _, dir := range slices.Compact(dirs) {
-		err := t.In(dir, func(d *Dir, name string) error { return d.Rmdir(name) })
+		err := t.In(dir, func(d *Dir, name string) error { return d.rmdirParent(name) })
 		switch {
 		case err == nil:
 			t.gone(dir)
