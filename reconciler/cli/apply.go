@@ -1,6 +1,8 @@
 package cli
 
 import (
+	"errors"
+
 	"github.com/spf13/cobra"
 
 	"github.com/opdbus/opdbus/reconciler"
@@ -20,11 +22,15 @@ func (f *applyFlags) add(a *app, c *cobra.Command) {
 func (a *app) applyCommand() *cobra.Command {
 	var f applyFlags
 	c := &cobra.Command{
-		Use:   "apply [DIR]",
-		Short: "Make the host as the configuration says",
+		Use:   "apply [DIR | PLANFILE [DIR]]",
+		Short: "Make the host as the configuration, or a saved plan, says",
 		Long: `Plans the configuration in DIR (default: the current directory), shows the plan, asks, and makes it so: in dependency
-order, each node between two snapshots. When something fails, what the run did is taken back.`,
-		Args: cobra.MaximumNArgs(1),
+order, each node between two snapshots. When something fails, what the run did is taken back.
+
+PLANFILE is a plan that plan --out saved. It needs nothing else, and is applied once, on the host that it was made for. It is refused,
+and nothing is changed (exit code 4), when it has expired or the host is no longer as it was; with DIR, also when the configuration
+there, with its variables, is no longer the one that was planned.`,
+		Args: cobra.MaximumNArgs(2),
 		RunE: func(c *cobra.Command, args []string) error { return a.apply(c, args, &f) },
 	}
 	f.add(a, c)
@@ -53,6 +59,13 @@ func (a *app) apply(c *cobra.Command, args []string, f *applyFlags) error {
 	if err := privileged(c.Name()); err != nil {
 		return err
 	}
+	f.runFlags.json, f.runFlags.verbose = f.planFlags.json, f.planFlags.verbose
+	if isPlanFile(args) {
+		return a.applySaved(c, args, f)
+	}
+	if len(args) > 1 {
+		return usageError(c, errors.New(args[0]+" is no saved plan, and there is one configuration"))
+	}
 	dir, err := directory(args)
 	if err != nil {
 		return err
@@ -66,6 +79,5 @@ func (a *app) apply(c *cobra.Command, args []string, f *applyFlags) error {
 	if err != nil {
 		return err
 	}
-	f.runFlags.json, f.runFlags.verbose = f.planFlags.json, f.planFlags.verbose
 	return a.execute(ctx, r, plan, &f.runFlags, commandLine(c, args))
 }

@@ -43,7 +43,7 @@ opdbus owns is then what its complete steps made, and opdbus verify and plan sho
 			}
 			if story == nil {
 				fmt.Fprintln(a.out, "No run was cut off.")
-				return nil
+				return a.tidy(c.Context(), r, timeout)
 			}
 			return a.recover(c.Context(), r, timeout, o)
 		},

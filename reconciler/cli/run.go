@@ -23,7 +23,7 @@ type runFlags struct {
 	confirmTimeout time.Duration
 	onFailure      string
 	approved       string
-	plan           string // the id of the saved plan that is applied
+	saved          *savedPlan // the one that is applied; nil: the plan was not saved
 }
 
 func (f *runFlags) add(c *cobra.Command) {
@@ -70,9 +70,17 @@ func (a *app) execute(ctx context.Context, r *reconciler.Reconciler, plan *state
 		return err
 	}
 	defer a.unlock(lock)
+	savedID := ""
+	if f.saved != nil {
+		savedID = f.saved.id
+		defer a.dropContent(r)
+		if err := f.saved.place(r); err != nil {
+			return err
+		}
+	}
 	r.Progress = a.progress()
 	run, err := r.Apply(ctx, plan, reconciler.ApplyOptions{
-		Parallelism: f.parallelism, OnFailure: f.onFailure, Command: command, Plan: f.plan,
+		Parallelism: f.parallelism, OnFailure: f.onFailure, Command: command, Plan: savedID,
 		Confirm: f.confirmTimeout, Arm: func(run int) error { return a.arm(r, run) },
 	})
 	if err != nil {
@@ -117,6 +125,7 @@ func (a *app) lock(ctx context.Context, r *reconciler.Reconciler, command string
 	if err != nil {
 		return nil, err
 	}
+	a.dropContent(r)
 	if lock.Dead != nil {
 		fmt.Fprintf(a.err, "The lock was left behind by %s, which is gone; taken over.\n", lock.Dead)
 	}

@@ -2,7 +2,10 @@ package cli
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io/fs"
+	"os"
 	"strconv"
 	"time"
 
@@ -16,15 +19,21 @@ import (
 func (a *app) showCommand() *cobra.Command {
 	var asJSON, verbose bool
 	c := &cobra.Command{
-		Use:   "show RUN",
-		Short: "Show what a run changed",
+		Use:   "show RUN | PLANFILE",
+		Short: "Show what a run changed, or a saved plan",
 		Long: `Shows what a run changed of each node, as its plan did, and how it ended and why. It is told by the run's journal; neither
-a configuration nor the host is looked at.`,
+a configuration nor the host is looked at.
+
+PLANFILE is a plan that plan --out saved. It is shown as plan showed it, on any machine, without root, also when it can no longer be
+applied. A file that is called like a number is ./NUMBER.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
 			number, err := strconv.Atoi(args[0])
 			if err != nil || number < 1 {
-				return fmt.Errorf("%q is not the number of a run; opdbus history lists the runs, and this version of opdbus shows no plan files", args[0])
+				if _, err := os.Stat(args[0]); errors.Is(err, fs.ErrNotExist) {
+					return fmt.Errorf("%q is neither the number of a run nor a saved plan; opdbus history lists the runs", args[0])
+				}
+				return a.showSaved(args[0], asJSON, verbose)
 			}
 			r, err := a.reconciler(nil)
 			if err != nil {
@@ -49,7 +58,13 @@ a configuration nor the host is looked at.`,
 	}
 	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	c.Flags().BoolVarP(&verbose, "verbose", "v", false, "list every change, however many are alike")
-	c.ValidArgsFunction = a.completeRuns
+	c.ValidArgsFunction = func(c *cobra.Command, args []string, begun string) ([]string, cobra.ShellCompDirective) {
+		names, directive := a.completeRuns(c, args, begun)
+		if len(args) > 0 {
+			return names, directive
+		}
+		return names, directive &^ cobra.ShellCompDirectiveNoFileComp // files too
+	}
 	return c
 }
 

@@ -192,7 +192,7 @@ func FuzzOpen(f *testing.F) {
 // FuzzShown looks at files that somebody made who knows the format and not the key.
 func FuzzShown(f *testing.F) {
 	data := savedBytes(f)
-	shown, err := encode(small(), nil, nil)
+	shown, err := encode(small(), document{}, nil)
 	require.NoError(f, err)
 	f.Add(shown)
 	f.Add([]byte(`{"nodes":[{"address":"stage.a","after":["stage.b"],"changes":[{"address":"stage.a"}]}]}`))

@@ -2,7 +2,10 @@ package planfile
 
 import (
 	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 
 	"github.com/opdbus/opdbus/state"
@@ -26,7 +29,8 @@ type document struct {
 	Outputs   []output   `json:"outputs,omitempty"`
 	Variables []variable `json:"variables,omitempty"`
 	Drifted   []change   `json:"drifted,omitempty"`
-	Contents  []content  `json:"contents,omitempty"` // those of the content members, by their number less one
+	Contents  int        `json:"contents,omitempty"` // how many content members there are
+	Wanted    string     `json:"wanted,omitempty"`   // the digest of what the configuration came to
 }
 
 type retention struct {
@@ -103,17 +107,11 @@ type source struct {
 	EndByte   int    `json:"end_byte"`
 }
 
-// A content is what a content member holds before it is sealed.
-type content struct {
-	Digest string `json:"digest"`
-	Size   int64  `json:"size"`
-}
-
-// encode writes a plan down. numbers has the content members by the digests of what they hold; nil where there are none.
-func encode(p *state.Plan, contents []content, numbers map[string]int) ([]byte, error) {
-	d := document{
+// encode writes a plan down. d has what is said besides; numbers has the content members by the digests of what they hold.
+func encode(p *state.Plan, d document, numbers map[string]int) ([]byte, error) {
+	d = document{
 		Host: p.Host, Hostname: p.Hostname, Config: p.Config, Commit: p.Commit, Dir: p.Dir, OnFailure: p.OnFailure, Rollback: p.Rollback,
-		Run: p.Run, Unchanged: p.Unchanged, Retention: retention(p.Retention), Contents: contents,
+		Run: p.Run, Unchanged: p.Unchanged, Retention: retention(p.Retention), Contents: d.Contents, Wanted: d.Wanted,
 	}
 	var err error
 	for _, n := range p.Nodes {
@@ -193,6 +191,21 @@ func encodeSource(r state.Range) *source {
 	}
 	s := source(r)
 	return &s
+}
+
+// Wanted is a digest of what a prepared configuration comes to, the files that it deploys among it: its own digest is of what it
+// says only. It is not to be shown, as whoever knows all but a secret could try what that is.
+func Wanted(nodes []*state.Node) (string, error) {
+	sum := sha256.New()
+	e := json.NewEncoder(sum)
+	for _, n := range nodes {
+		for _, o := range n.Objects {
+			if err := errors.Join(e.Encode(o.Addr), e.Encode(o.Object)); err != nil {
+				return "", fmt.Errorf("%s: %w", o.Addr, err)
+			}
+		}
+	}
+	return "sha256:" + hex.EncodeToString(sum.Sum(nil)), nil
 }
 
 // marshal is json.Marshal that leaves <, > and & as they are, so that a value has the bytes that it had.

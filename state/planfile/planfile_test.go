@@ -18,7 +18,7 @@ import (
 
 func TestCodec(t *testing.T) {
 	roundTrip := func(t require.TestingT, p *state.Plan) {
-		written, err := encode(p, nil, nil)
+		written, err := encode(p, document{}, nil)
 		require.NoError(t, err)
 		again, _, err := decode(written, toApply(kinds()))
 		require.NoError(t, err)
@@ -40,7 +40,7 @@ func TestCodec(t *testing.T) {
 		})
 	})
 	t.Run("applies objects of kinds that are known only, and shows all", func(t *testing.T) {
-		written, err := encode(small(), nil, nil)
+		written, err := encode(small(), document{}, nil)
 		require.NoError(t, err)
 		_, _, err = decode(written, toApply(nil))
 		assert.EqualError(t, err, `stage.core.thing["hidden"] is of no kind that this opdbus knows`)
@@ -129,6 +129,21 @@ func TestUnseal(t *testing.T) {
 		assert.Equal(t, os.FileMode(0o700), info.Mode().Perm())
 		assert.Equal(t, f.Head.Digest, mustDigest(t, p))
 		assert.Equal(t, p.Nodes[0].Verify, s.Plan.Nodes[0].Verify)
+	})
+	t.Run("knows what the configuration came to", func(t *testing.T) {
+		wanted := func(text string) []*state.Node {
+			return []*state.Node{{Addr: core(), Objects: []state.Declared{{Addr: addr("a"), Object: holding("a", text)}}}}
+		}
+		p := small()
+		p.Wanted = wanted("one")
+		s, err := saved(t, p).Unseal(key(), kinds(), "")
+		require.NoError(t, err)
+		same, err := Wanted(wanted("one"))
+		require.NoError(t, err)
+		assert.Equal(t, same, s.Wanted)
+		other, err := Wanted(wanted("two"))
+		require.NoError(t, err)
+		assert.NotEqual(t, other, s.Wanted)
 	})
 	t.Run("a plan without contents needs no directory", func(t *testing.T) {
 		f := saved(t, &state.Plan{Host: "0123"})

@@ -14,13 +14,13 @@ import (
 // A Sealed is a plan that was unsealed: it is as it was made, and by whom has the store's key.
 type Sealed struct {
 	Plan *state.Plan
-	// Size is how many bytes the contents take that the plan's objects are made from.
-	Size int64
+	// Wanted is the digest of what the configuration came to that was planned, as the function Wanted computes it.
+	Wanted string
 
 	file     *File
 	key      []byte
 	dir      string
-	contents []content
+	contents int // how many there are
 }
 
 // Unseal opens the plan itself with the store's key. Its objects are made from files in dir, where Extract puts them.
@@ -47,10 +47,7 @@ func (f *File) unseal(key []byte, kinds state.Kinds, dir string) (*Sealed, error
 	if err != nil {
 		return nil, err
 	}
-	s := &Sealed{Plan: p, file: f, key: key, dir: dir, contents: d.Contents}
-	for _, c := range d.Contents {
-		s.Size += c.Size
-	}
+	s := &Sealed{Plan: p, Wanted: d.Wanted, file: f, key: key, dir: dir, contents: d.Contents}
 	for i, n := range d.Nodes {
 		for j, c := range n.Changes {
 			if c.Content == 0 {
@@ -58,7 +55,7 @@ func (f *File) unseal(key []byte, kinds state.Kinds, dir string) (*Sealed, error
 			}
 			after := &p.Nodes[i].Changes[j].After
 			made, ok := (*after).(state.Sourced)
-			if !ok || c.Content < 0 || c.Content > len(d.Contents) {
+			if !ok || c.Content < 0 || c.Content > d.Contents {
 				return nil, fmt.Errorf("%s cannot be made from a content of the plan", c.Addr)
 			}
 			*after = made.SourcedFrom(s.path(c.Content))
@@ -76,7 +73,7 @@ func (s *Sealed) path(n int) string { return filepath.Join(s.dir, strconv.Itoa(n
 // Extract makes the directory that Unseal was told, and puts into it what the plan's objects are made from. It is not synced:
 // after a cut nobody asks for it, and it is to be removed.
 func (s *Sealed) Extract() error {
-	if len(s.contents) == 0 {
+	if s.contents == 0 {
 		return nil
 	}
 	if err := os.Mkdir(s.dir, 0o700); err != nil {

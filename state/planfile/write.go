@@ -59,25 +59,28 @@ type writer struct {
 func compose(p *state.Plan, o Options) (*writer, error) {
 	w := &writer{key: o.Key, plan: o.Document}
 	numbers := map[string]int{}
-	var contents []content
 	for _, n := range p.Nodes {
 		for _, c := range n.Changes {
 			s, ok := needs(c)
 			if !ok || numbers[s.Digest] > 0 {
 				continue
 			}
-			w.sources, contents = append(w.sources, s), append(contents, content{s.Digest, s.Size})
-			numbers[s.Digest] = len(contents)
+			w.sources = append(w.sources, s)
+			numbers[s.Digest] = len(w.sources)
 		}
 	}
 	shown, err := public(p, o.Key)
 	if err != nil {
 		return nil, err
 	}
-	if w.shown, err = encode(shown, nil, nil); err != nil {
+	if w.shown, err = encode(shown, document{}, nil); err != nil {
 		return nil, err
 	}
-	if w.sealed, err = encode(p, contents, numbers); err != nil {
+	besides := document{Contents: len(w.sources)}
+	if besides.Wanted, err = Wanted(p.Wanted); err != nil {
+		return nil, err
+	}
+	if w.sealed, err = encode(p, besides, numbers); err != nil {
 		return nil, err
 	}
 	for _, text := range [][]byte{w.plan, w.shown, w.sealed} {
