@@ -27,6 +27,7 @@ type ApplyOptions struct {
 	OnFailure   string // overrides the plan's
 	Command     string // what the user called, for the journal
 	Plan        string // the id of the saved plan that is applied, for the journal
+	Began       func(run int) // is told the run's number before the first change; nil: nobody is
 	// Confirm is how long the run waits for its confirmation before it is taken back; 0: it needs none. Arm sees to that whatever
 	// becomes of this process; it is called before the first change.
 	Confirm time.Duration
@@ -91,6 +92,9 @@ func (r *Reconciler) Apply(ctx context.Context, plan *state.Plan, o ApplyOptions
 	parallelism := o.Parallelism
 	if parallelism == 0 {
 		parallelism = defaultParallelism
+	}
+	if o.Began != nil {
+		o.Began(run.number)
 	}
 	if err := run.arm(o); err != nil {
 		return run.number, run.finish(ctx, err)

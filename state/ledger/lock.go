@@ -116,20 +116,21 @@ func (l *Lock) write(h Holder) error {
 	if err != nil {
 		return err
 	}
-	if err := l.file.Truncate(0); err != nil {
-		return fmt.Errorf("cannot write the lock's holder: %w", err)
+	// Written first and cut to length then: at no moment does the lock not say who holds it.
+	_, err = l.file.WriteAt(append(data, '\n'), 0)
+	if err == nil {
+		err = l.file.Truncate(int64(len(data)) + 1)
 	}
-	if _, err := l.file.WriteAt(append(data, '\n'), 0); err != nil {
+	if err != nil {
 		return fmt.Errorf("cannot write the lock's holder: %w", err)
 	}
 	return nil
 }
 
-// readHolder reads who is written in the lock; a damaged record is nobody.
+// readHolder reads who is written in the lock; a damaged record is nobody. What follows the record is of a longer one before it.
 func readHolder(f *os.File) (Holder, bool) {
 	var h Holder
-	data, err := io.ReadAll(io.NewSectionReader(f, 0, 1<<16))
-	if err != nil || json.Unmarshal(data, &h) != nil || h.PID == 0 {
+	if json.NewDecoder(io.NewSectionReader(f, 0, 1<<16)).Decode(&h) != nil || h.PID == 0 {
 		return Holder{}, false
 	}
 	return h, true
