@@ -23,10 +23,10 @@ const (
 
 // ApplyOptions say how a plan is applied.
 type ApplyOptions struct {
-	Parallelism int    // nodes at once; 0: 4
-	OnFailure   string // overrides the plan's
-	Command     string // what the user called, for the journal
-	Plan        string // the id of the saved plan that is applied, for the journal
+	Parallelism int           // nodes at once; 0: 4
+	OnFailure   string        // overrides the plan's
+	Command     string        // what the user called, for the journal
+	Plan        string        // the id of the saved plan that is applied, for the journal
 	Began       func(run int) // is told the run's number before the first change; nil: nobody is
 	// Confirm is how long the run waits for its confirmation before it is taken back; 0: it needs none. Arm sees to that whatever
 	// becomes of this process; it is called before the first change.
