@@ -1,9 +1,7 @@
 package cli_test
 
 import (
-	"errors"
 	"fmt"
-	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
@@ -105,9 +103,13 @@ func (m *matrix) check(f *faulted) (outcome string) {
 	return fmt.Sprintf("exit code %d%s", f.code, outcome)
 }
 
-// journalReads checks that the journal of the run, if it has one, is whole.
+// journalReads checks that the journals are whole.
 func (f *faulted) journalReads(said string) {
-	if _, err := journal.Read(filepath.Join(f.root, "var/lib/op-dbus/state/journal"), 2); !errors.Is(err, fs.ErrNotExist) {
+	dir := filepath.Join(f.root, "var/lib/op-dbus/state/journal")
+	runs, err := journal.Runs(dir)
+	require.NoError(f, err)
+	for _, run := range runs {
+		_, err := journal.Read(dir, run)
 		assert.NoError(f, err, said)
 	}
 }
@@ -203,10 +205,8 @@ func TestFaultOnwards(t *testing.T) {
 	m.report(t, "all calls fail from one on")
 }
 
-// TestFaultTakingBack has each call fail that takes back an apply whose last node's check fails.
-func TestFaultTakingBack(t *testing.T) {
-	base := applied(t)
-	base.config("v2", "check.hcl", `
+// neverVerified is a last node that fails.
+const neverVerified = `
 stage "zz" {
   dependencies = ["new"]
   file "zz" {
@@ -215,7 +215,12 @@ stage "zz" {
   }
   verify "never" { command = ["false"] }
 }
-`)
+`
+
+// TestFaultTakingBack has each call fail that takes back an apply whose last node's check fails.
+func TestFaultTakingBack(t *testing.T) {
+	base := applied(t)
+	base.config("v2", "check.hcl", neverVerified)
 	whole := len(newMatrix(t, applied(t), 0, apply()...).calls)
 	m := newMatrix(t, base, 5, apply()...)
 	require.Equal(t, m.before, m.after)

@@ -84,12 +84,16 @@ stage "new" {
 // applied is a world in which the first configuration is applied, and somebody has been there since.
 func applied(t *testing.T) *world {
 	w := newWorld(t, 256)
+	w.applyFirst()
+	return w
+}
+
+func (w *world) applyFirst() {
 	w.config("v1", "main.hcl", before, "app/bin/tool", "tool 1", "app/conf", "conf 1", "app/local", "local 1", "app/old", "old")
 	w.config("v2", "main.hcl", after, "app2/bin/tool", "tool 2", "app2/conf", "conf 2", "app2/local", "local 2", "app2/theirs", "ours", "app2/theirs.copy", "ours too", "app2/lib/x", "x")
 	w.must("init")
 	w.must("apply", "--auto-approve", "v1")
 	w.sh(`echo edited > "$ROOT/etc/app.conf"; echo theirs > "$ROOT/etc/theirs"; chmod 640 "$ROOT/etc/theirs"; ln -s /nowhere "$ROOT/etc/theirs.copy"`)
-	return w
 }
 
 // apply is the run that is broken, one node after the other.
@@ -98,29 +102,35 @@ func apply() []string { return []string{"apply", "--auto-approve", "--parallelis
 // TestKill kills an apply at each of its system calls that change something, after it has taken the lock. Whatever it had
 // done, the next recover leaves the host, the ledger and the snapshots as they were before, or as they are after it.
 func TestKill(t *testing.T) {
-	base := applied(t)
-	stateBefore := base.state()
-	afterLock := func() faulttest.Options { return faulttest.Options{After: faulttest.Called("flock", "/lock", 1)} }
+	killEach(t, applied(t), stride(t), apply(), func(w *world, _, after string) {
+		w.must(apply()...)
+		assert.Contains(w, w.must("plan", "v2"), "No changes.", "a new apply converges")
+		assert.Equal(w, hostOf(after), hostOf(w.state()))
+	})
+}
 
+// killEach kills a run at one call in step of those that change something, recovers, and lets again see that the world
+// that is as before or as after it can be worked with.
+func killEach(t *testing.T, base *world, step int, run []string, again func(w *world, state, after string)) {
+	stateBefore := base.state()
 	whole := base.fork(t)
-	r := faulttest.Run(t, whole.command(apply()...), afterLock())
+	r := faulttest.Run(t, whole.command(run...), afterLock(faulttest.Options{}))
 	require.True(t, r.State.Success())
 	stateAfter := whole.state()
 	require.NotEqual(t, stateBefore, stateAfter)
 	whole.unmount()
-	t.Logf("an apply makes %d system calls that change something", r.Count)
+	t.Logf("opdbus %s makes %d system calls that change something", strings.Join(run, " "), r.Count)
 
 	outcomes := map[string]int{}
-	for n := 1; n <= r.Count; n += stride(t) {
+	for n := 1; n <= r.Count; n += step {
 		t.Run(fmt.Sprint(n), func(t *testing.T) {
 			w := base.fork(t)
-			o := afterLock()
-			o.KillAt = n
-			killed := faulttest.Run(t, w.command(apply()...), o)
+			killed := faulttest.Run(t, w.command(run...), afterLock(faulttest.Options{KillAt: n}))
 			require.True(t, killed.Hit)
 			at := killed.Calls[len(killed.Calls)-1]
 			out := w.must("recover")
-			switch state := w.state(); state {
+			state := w.state()
+			switch state {
 			case stateBefore:
 				outcomes["before"]++
 			case stateAfter:
@@ -128,9 +138,7 @@ func TestKill(t *testing.T) {
 			default:
 				assert.Equal(t, stateBefore, state, "killed at %s; recover said: %s", faulttest.Trace([]faulttest.Call{at}), out)
 			}
-			w.must(apply()...)
-			assert.Contains(t, w.must("plan", "v2"), "No changes.", "a new apply converges")
-			assert.Equal(t, hostOf(stateAfter), hostOf(w.state()))
+			again(w, state, stateAfter)
 			w.unmount()
 		})
 	}

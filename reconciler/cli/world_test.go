@@ -61,14 +61,20 @@ func newWorld(t *testing.T, mib int) *world {
 func (w *world) fork(t *testing.T) *world {
 	t.Helper()
 	w.unmount()
+	f := w.beside(t)
+	f.sh("cp --sparse=always --reflink=auto %s image", filepath.Join(w.dir, "image"))
+	f.mount("image")
+	return f
+}
+
+// beside is another world with the same configurations, whose image is still to be made and mounted.
+func (w *world) beside(t *testing.T) *world {
+	t.Helper()
 	f := &world{T: t, opdbus: w.opdbus, dir: t.TempDir()}
 	f.root = filepath.Join(f.dir, "mnt", "root")
 	require.NoError(t, os.Mkdir(filepath.Dir(f.root), 0o755))
-	f.sh("cp --sparse=always --reflink=auto %s image", filepath.Join(w.dir, "image"))
-	f.sh("cp -a %s/. .", filepath.Join(w.dir, "configs"))
 	f.sh("mkdir configs && cp -a %s/. configs", filepath.Join(w.dir, "configs"))
 	t.Cleanup(f.unmount)
-	f.mount("image")
 	return f
 }
 
@@ -135,7 +141,7 @@ func (w *world) must(args ...string) string {
 }
 
 // state is the host and the store as one string: every path with its mode, owner, link, content and extended attributes, the
-// snapshots' among them. What may differ between equal states is left out: the journals of runs that were taken back,
+// snapshots' among them. What may differ between equal states is left out: the journals of runs that were taken back, which plans are held,
 // caches, times.
 func (w *world) state() string {
 	w.Helper()
@@ -148,7 +154,7 @@ func (w *world) state() string {
 		if path == filepath.Join(store, "journal") || path == filepath.Join(store, "index") {
 			return fs.SkipDir
 		}
-		if path == filepath.Join(store, "lock") {
+		if path == filepath.Join(store, "lock") || path == filepath.Join(store, "held.json") {
 			return nil
 		}
 		line, err := describe(path)

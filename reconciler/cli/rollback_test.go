@@ -1,0 +1,77 @@
+package cli_test
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
+
+	"github.com/opdbus/opdbus/reconciler/faulttest"
+)
+
+// appliedTwice is a world in which both configurations were applied, to be taken back.
+func appliedTwice(t *testing.T) *world {
+	w := applied(t)
+	w.must(apply()...)
+	return w
+}
+
+// rollback takes back both runs, one node after the other.
+func rollback() []string {
+	return []string{"rollback", "--all", "--auto-approve", "--parallelism", "1"}
+}
+
+// undo takes back the last run.
+func undo() []string { return []string{"undo", "--auto-approve", "--parallelism", "1"} }
+
+// TestKillRollback kills a rollback of everything at each of its system calls that change something, and that of one run at
+// some. The host is then as before the rollback or as after it, and not somewhere on the way.
+func TestKillRollback(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		run  []string
+		step int
+	}{
+		{"all", rollback(), stride(t)},
+		{"last", undo(), every(t, 6)},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			killEach(t, appliedTwice(t), c.step, c.run, func(w *world, state, after string) {
+				if state != after {
+					w.must(c.run...)
+				}
+				assert.Equal(w, hostOf(after), hostOf(w.state()), "a new rollback goes all the way")
+			})
+		})
+	}
+}
+
+// TestFaultRollback has calls of a rollback fail.
+func TestFaultRollback(t *testing.T) {
+	m := newMatrix(t, appliedTwice(t), 0, rollback()...)
+	require.NotEqual(t, m.before, m.after)
+	for i := 0; i < len(m.calls); i += every(t, 4) {
+		c := m.calls[i]
+		for _, errno := range errnos(c) {
+			m.run(t, c.N, unix.ErrnoName(errno), faulttest.Options{FailAt: c.N, Errno: errno})
+		}
+	}
+	m.report(t, "calls of a rollback fail")
+}
+
+// TestKillRecoverRollback kills a rollback, and then the recover.
+func TestKillRecoverRollback(t *testing.T) {
+	killRecover(t, appliedTwice(t), 24, rollback()...)
+}
+
+// TestPowerRollback cuts the power during a rollback of everything.
+func TestPowerRollback(t *testing.T) {
+	p := newPowerRun(t)
+	p.must(apply()...)
+	p.synced()
+	p.must(rollback()...)
+	p.end()
+	require.Len(t, p.allowed, 2)
+	p.check(t, 2)
+}
