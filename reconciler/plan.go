@@ -153,8 +153,8 @@ func (r *Reconciler) complete(ctx context.Context, items []*item) error {
 		for i, it := range of {
 			unsettled := !it.settled()
 			it.want = planned[i].Want
-			// Where there is nothing, there is nothing for a completed want to find.
-			if unsettled && it.want != nil && it.live != nil {
+			// Where there is nothing and never was, there is nothing for a completed want to find.
+			if unsettled && it.want != nil && (it.live != nil || it.owned()) {
 				again = append(again, it)
 			}
 		}

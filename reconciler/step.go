@@ -191,12 +191,12 @@ func (run *run) own(np *state.NodePlan, b journal.Begun) error {
 			return err
 		}
 	} else {
-		entries := owned(run.ledger.Node(np.Addr), np.Changes, b.Changes)
 		for _, c := range np.Changes {
-			if c.MadeAt != (state.Addr{}) {
+			if c.MadeAt != (state.Addr{}) { // which may be of this node too
 				run.ledger.Drop(c.MadeAt)
 			}
 		}
+		entries := owned(run.ledger.Node(np.Addr), np.Changes, b.Changes)
 		run.ledger.Set(np.Addr, &ledger.Node{DependsOn: np.DependsOn, Run: run.number, Objects: entries})
 	}
 	run.ledger.Stamp(run.Version, run.MachineID, run.plan.Config, run.number)
