@@ -2,10 +2,13 @@ package planfile
 
 import (
 	"archive/zip"
+	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"os"
+	"strconv"
 	"strings"
 
 	"github.com/opdbus/opdbus/state"
@@ -40,6 +43,9 @@ func Open(path string) (*File, error) {
 }
 
 func (f *File) fail(err error) error { return fmt.Errorf("cannot read the plan %s: %w", f.path, err) }
+
+// Name is the file's.
+func (f *File) Name() string { return f.path }
 
 // Close closes the file.
 func (f *File) Close() error { return f.file.Close() }
@@ -147,11 +153,15 @@ func (f *File) proved(name, digest string) ([]byte, error) {
 	return data, nil
 }
 
-// Document is the plan as plan --json printed it.
+// Document is the plan as plan --json printed it. Nothing in it can act on a terminal.
 func (f *File) Document() ([]byte, error) {
 	data, err := f.proved(planMember, f.Head.Plan)
 	if err != nil {
 		return nil, f.fail(err)
+	}
+	acts := func(r rune) bool { return r != '\n' && !strconv.IsPrint(r) }
+	if !json.Valid(data) || bytes.ContainsFunc(data, acts) {
+		return nil, f.fail(fmt.Errorf("%s is damaged: it is no JSON that opdbus wrote", planMember))
 	}
 	return data, nil
 }
