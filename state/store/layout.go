@@ -59,6 +59,9 @@ func (l Layout) Lock() string { return filepath.Join(l.State(), "lock") }
 // Held is the file that says which plans are held.
 func (l Layout) Held() string { return filepath.Join(l.State(), "held.json") }
 
+// Pruning is the file that says which snapshots are being deleted.
+func (l Layout) Pruning() string { return filepath.Join(l.State(), "pruning.json") }
+
 // Content holds what the objects of a saved plan are made from, while it is applied; whoever has the lock may remove it.
 func (l Layout) Content() string { return filepath.Join(l.State(), "content") }
 
