@@ -27,6 +27,7 @@ type File struct {
 	file    *os.File
 	head    []byte // as it is in the file
 	members map[string]*zip.File
+	unsealer
 }
 
 // Open opens a file and reads its head. Nothing that it says is proved before it has been unsealed.
@@ -135,7 +136,7 @@ func (f *File) unsealMember(out io.Writer, key []byte, name string) error {
 	if err != nil {
 		return err
 	}
-	if err := unseal(aead, out, in); err != nil {
+	if err := f.unsealer.unseal(aead, out, in); err != nil {
 		return fmt.Errorf("%s: %w", name, err)
 	}
 	return nil

@@ -43,7 +43,10 @@ func nonce(n uint64, last bool) []byte {
 	return b
 }
 
-// A sealer seals what is written to it. Close writes the last chunk.
+// overhead is how much longer a chunk is when it is sealed.
+const overhead = 16
+
+// A sealer seals what is written to it, for one member after the other. Close writes a member's last chunk.
 type sealer struct {
 	aead  cipher.AEAD
 	out   io.Writer
@@ -51,8 +54,12 @@ type sealer struct {
 	n     uint64
 }
 
-func newSealer(aead cipher.AEAD, out io.Writer) *sealer {
-	return &sealer{aead: aead, out: out, chunk: make([]byte, 0, chunk+aead.Overhead())}
+// begin begins a member.
+func (s *sealer) begin(aead cipher.AEAD, out io.Writer) {
+	if s.chunk == nil {
+		s.chunk = make([]byte, 0, chunk+overhead)
+	}
+	s.aead, s.out, s.chunk, s.n = aead, out, s.chunk[:0], 0
 }
 
 func (s *sealer) Write(p []byte) (int, error) {
@@ -81,16 +88,25 @@ func (s *sealer) seal(last bool) error {
 // errChanged says that something was not sealed as it is, with the key that it is opened with.
 var errChanged = errors.New("it is damaged, or was changed after it was made")
 
+// An unsealer opens what was sealed, one member after the other.
+type unsealer struct {
+	in *bufio.Reader
+	b  []byte
+}
+
 // unseal writes what was sealed to out.
-func unseal(aead cipher.AEAD, out io.Writer, from io.Reader) error {
-	in := bufio.NewReaderSize(from, chunk)
-	b := make([]byte, chunk+aead.Overhead())
+func (u *unsealer) unseal(aead cipher.AEAD, out io.Writer, from io.Reader) error {
+	if u.in == nil {
+		u.in, u.b = bufio.NewReaderSize(from, chunk), make([]byte, chunk+overhead)
+	}
+	u.in.Reset(from)
+	b := u.b
 	for n := uint64(0); ; n++ {
-		read, err := io.ReadFull(in, b)
+		read, err := io.ReadFull(u.in, b)
 		if err != nil && !errors.Is(err, io.ErrUnexpectedEOF) && !errors.Is(err, io.EOF) {
 			return err
 		}
-		_, err = in.Peek(1)
+		_, err = u.in.Peek(1)
 		last := errors.Is(err, io.EOF)
 		if err != nil && !last {
 			return err

@@ -15,7 +15,8 @@ func TestSeal(t *testing.T) {
 		aead, err := newCipher(key(), head, "m")
 		require.NoError(t, err)
 		var out bytes.Buffer
-		s := newSealer(aead, &out)
+		s := &sealer{}
+		s.begin(aead, &out)
 		for part := range slices.Chunk(text, by) {
 			n, err := s.Write(part)
 			require.NoError(t, err)
@@ -28,7 +29,7 @@ func TestSeal(t *testing.T) {
 		aead, err := newCipher(key, head, member)
 		require.NoError(t, err)
 		var out bytes.Buffer
-		err = unseal(aead, &out, bytes.NewReader(sealed))
+		err = new(unsealer).unseal(aead, &out, bytes.NewReader(sealed))
 		return out.Bytes(), err
 	}
 	text := func(n int) []byte {

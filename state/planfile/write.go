@@ -54,6 +54,9 @@ type writer struct {
 	key                       []byte
 	head, plan, shown, sealed []byte
 	sources                   []state.Source // what the content members hold, from the first
+
+	sealer sealer
+	buffer []byte
 }
 
 func compose(p *state.Plan, o Options) (*writer, error) {
@@ -124,7 +127,7 @@ func (w *writer) write(out io.Writer) error {
 		return err
 	}
 	for i, s := range w.sources {
-		if err := w.seal(z, contentMember(i+1), func(out io.Writer) error { return copySource(out, s) }); err != nil {
+		if err := w.seal(z, contentMember(i+1), func(out io.Writer) error { return w.copySource(out, s) }); err != nil {
 			return err
 		}
 	}
@@ -141,15 +144,15 @@ func (w *writer) seal(z *zip.Writer, name string, write func(io.Writer) error) e
 	if err != nil {
 		return err
 	}
-	s := newSealer(aead, member)
-	if err := write(s); err != nil {
+	w.sealer.begin(aead, member)
+	if err := write(&w.sealer); err != nil {
 		return err
 	}
-	return s.Close()
+	return w.sealer.Close()
 }
 
 // copySource writes a content, and fails when it is not what it is said to be.
-func copySource(out io.Writer, s state.Source) error {
+func (w *writer) copySource(out io.Writer, s state.Source) error {
 	sum := sha256.New()
 	out = io.MultiWriter(out, sum)
 	if s.Path == "" {
@@ -168,7 +171,10 @@ func copySource(out io.Writer, s state.Source) error {
 	} else if !info.Mode().IsRegular() {
 		return fmt.Errorf("%s is no regular file any more; make a new plan", s.Path)
 	}
-	if _, err := io.Copy(out, f); err != nil {
+	if w.buffer == nil {
+		w.buffer = make([]byte, chunk)
+	}
+	if _, err := io.CopyBuffer(out, struct{ io.Reader }{f}, w.buffer); err != nil { // a file would have a buffer of its own each time
 		return err
 	}
 	return same(sum, s, s.Path)
