@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/opdbus/opdbus/state/durable"
 	"github.com/opdbus/opdbus/state/journal"
 	"github.com/opdbus/opdbus/state/ledger"
 )
@@ -99,6 +100,10 @@ func (r *Reconciler) Recover(ctx context.Context, o RecoverOptions) (*Recovery, 
 func (r *Reconciler) resume(story *journal.Story) (*run, error) {
 	owned, err := ledger.Load(r.Store.Ledger())
 	if err != nil {
+		return nil, err
+	}
+	// Which plans are held was perhaps being written when the run was cut off, and is not always written again.
+	if err := durable.Clear(r.Store.Held()); err != nil {
 		return nil, err
 	}
 	j, err := journal.Continue(r.Store.JournalDir(), story.Run.Run)

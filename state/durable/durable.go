@@ -30,8 +30,8 @@ func Write(path string, perm fs.FileMode, write func(io.Writer) error) error {
 }
 
 func replace(path string, perm fs.FileMode, write func(io.Writer) error) (err error) {
-	temp := filepath.Join(filepath.Dir(path), "."+filepath.Base(path)+".new")
-	if err := os.Remove(temp); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	temp := tempPath(path)
+	if err := clearTemp(temp); err != nil {
 		return err
 	}
 	f, err := os.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, perm.Perm())
@@ -49,6 +49,25 @@ func replace(path string, perm fs.FileMode, write func(io.Writer) error) (err er
 	}
 	if err != nil {
 		return errors.Join(err, os.Remove(temp))
+	}
+	return nil
+}
+
+// Clear takes away what a cut has left of a write to the file at path, for those who do not write it again.
+func Clear(path string) error {
+	if err := clearTemp(tempPath(path)); err != nil {
+		return fmt.Errorf("cannot clear away what is left of writing %s: %w", path, err)
+	}
+	return nil
+}
+
+func tempPath(path string) string {
+	return filepath.Join(filepath.Dir(path), "."+filepath.Base(path)+".new")
+}
+
+func clearTemp(temp string) error {
+	if err := os.Remove(temp); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
 	}
 	return nil
 }

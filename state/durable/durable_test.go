@@ -1,6 +1,8 @@
 package durable_test
 
 import (
+	"errors"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -59,6 +61,27 @@ func TestWriteFile(t *testing.T) {
 		require.NoError(t, err)
 		assert.Len(t, entries, 1)
 		assert.ErrorIs(t, durable.WriteFile(filepath.Join(dir, "none", "file"), nil, 0o644), fs.ErrNotExist)
+	})
+}
+
+func TestClear(t *testing.T) {
+	t.Run("takes away what a cut has left, and only that", func(t *testing.T) {
+		dir := t.TempDir()
+		path := filepath.Join(dir, "file")
+		require.NoError(t, durable.Clear(path))
+		require.NoError(t, durable.WriteFile(path, []byte("whole"), 0o600))
+		left := errors.New("as if cut off")
+		assert.ErrorIs(t, durable.Write(path, 0o600, func(w io.Writer) error {
+			entries, err := os.ReadDir(dir)
+			require.NoError(t, err)
+			require.Len(t, entries, 2)
+			require.NoError(t, durable.Clear(path))
+			return left
+		}), left)
+		entries, err := os.ReadDir(dir)
+		require.NoError(t, err)
+		require.Len(t, entries, 1)
+		assert.Equal(t, "file", entries[0].Name())
 	})
 }
 
