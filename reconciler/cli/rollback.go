@@ -14,12 +14,14 @@ import (
 // rollbackFlags are those of the commands that take back former runs.
 type rollbackFlags struct {
 	runFlags
+	save         saveFlags
 	cascade, all bool
 	snapshot     string
 }
 
 func (f *rollbackFlags) add(c *cobra.Command) {
 	f.runFlags.add(c)
+	f.save.add(c)
 	c.Flags().BoolVar(&f.json, "json", false, "print JSON")
 	c.Flags().BoolVarP(&f.verbose, "verbose", "v", false, "list every change, however many are alike")
 }
@@ -119,12 +121,21 @@ func (a *app) rollback(c *cobra.Command, args []string, f *rollbackFlags, o reco
 	if err := f.check(); err != nil {
 		return err
 	}
+	if err := f.save.check(c); err != nil {
+		return err
+	}
 	if err := privileged(c.Name()); err != nil {
 		return err
 	}
 	r, plan, err := a.planRollback(c, f, o)
 	if err != nil {
 		return err
+	}
+	if f.save.out != "" {
+		if err := a.showPlan(r, plan, f.json, f.verbose); err != nil {
+			return err
+		}
+		return a.savePlan(r, plan, f.save.out, f.save.validFor)
 	}
 	line := commandLine(c, args)
 	if f.all {

@@ -21,7 +21,7 @@ type saveFlags struct {
 }
 
 func (s *saveFlags) add(c *cobra.Command) {
-	c.Flags().StringVar(&s.out, "out", "", "save the plan as `FILE`, for opdbus apply FILE")
+	c.Flags().StringVar(&s.out, "out", "", "save the plan as `FILE` and change nothing; opdbus apply FILE applies it")
 	c.Flags().DurationVar(&s.validFor, "valid-for", 7*24*time.Hour, "how long the saved plan may be applied, such as 1h")
 }
 
