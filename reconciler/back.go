@@ -27,8 +27,12 @@ func (r *Reconciler) reachable(np *state.NodePlan) error {
 	if np.Back == nil || np.Back.Snapshot == "" {
 		return nil
 	}
+	deleting, err := r.deleting()
+	if err != nil {
+		return err
+	}
 	is, err := snapshot.IsSubvolume(r.snapshotPath(np.Back.Snapshot))
-	if err != nil || !is {
+	if err != nil || !is || slices.Contains(deleting, np.Back.Snapshot) {
 		return &StaleError{fmt.Sprintf("%s cannot go back: its snapshot %s is gone", np.Addr, np.Back.Snapshot)}
 	}
 	return nil
@@ -55,9 +59,18 @@ func (r *Reconciler) readBefore(ctx context.Context, changes []state.Change) ([]
 // goBack makes a node what it was: first what is outside its tree, then the tree, by exchanging it for a copy of its snapshot, or
 // for an empty one where the node was not there: that goes with the node when the step is complete.
 func (run *run) goBack(ctx context.Context, site state.Site, np *state.NodePlan) error {
-	if np.Back.Snapshot != "" {
-		site.Earlier = append([]string{run.snapshotPath(np.Back.Snapshot)}, site.Earlier...)
+	// What an object goes back to is in its node's snapshot, or in that of the node where it was then.
+	var earlier []string
+	for _, n := range run.plan.Nodes {
+		switch name := n.Back.Snapshot; {
+		case name == "":
+		case n == np:
+			earlier = append([]string{run.snapshotPath(name)}, earlier...)
+		default:
+			earlier = append(earlier, run.snapshotPath(name))
+		}
 	}
+	site.Earlier = append(earlier, site.Earlier...)
 	outside := slices.DeleteFunc(slices.Clone(np.Changes), func(c state.Change) bool { return run.Kinds.For(c.Addr).InTree })
 	if err := run.change(ctx, site, outside); err != nil {
 		return err
@@ -72,7 +85,7 @@ func (run *run) goBack(ctx context.Context, site state.Site, np *state.NodePlan)
 	var err error
 	if np.Back.Snapshot == "" {
 		err = sub.Create(site.Beside)
-	} else if err = sub.Snapshot(site.Earlier[0], site.Beside, false); err == nil {
+	} else if err = sub.Snapshot(run.snapshotPath(np.Back.Snapshot), site.Beside, false); err == nil {
 		err = snapshot.Restore(site.Beside, np.Back.Steps[len(np.Back.Steps)-1].Run)
 	}
 	if err == nil {
@@ -140,14 +153,18 @@ func (r *Reconciler) stepsOf(run int) ([]pastStep, error) {
 	if story == nil { // it touched nothing
 		return nil, nil
 	}
-	var steps []pastStep
+	return inEffect(story), nil
+}
+
+// inEffect are a run's steps that have not been taken back, last first.
+func inEffect(story *journal.Story) (steps []pastStep) {
 	for _, b := range story.Steps {
 		if !story.Undone[b.Step] {
-			steps = append(steps, pastStep{state.Step{Run: run, Step: b.Step}, story, b})
+			steps = append(steps, pastStep{state.Step{Run: story.Run.Run, Step: b.Step}, story, b})
 		}
 	}
 	slices.SortFunc(steps, func(a, b pastStep) int { return b.Compare(a.Step) })
-	return steps, nil
+	return steps
 }
 
 // lastRun finds the last run that has an effect.
@@ -165,22 +182,38 @@ func (r *Reconciler) lastRun() (int, error) {
 	return 0, errors.New("there is no run to be taken back")
 }
 
-// last finds a node's last step in effect.
-func (r *Reconciler) last(node state.NodeAddr) (*pastStep, error) {
+// last finds the first of the steps in effect by which the last run changed a node.
+func (r *Reconciler) last(node state.NodeAddr) (first state.Step, err error) {
 	runs, err := journal.Runs(r.Store.JournalDir())
 	if err != nil {
-		return nil, err
+		return first, err
 	}
 	for _, n := range slices.Backward(runs) {
 		steps, err := r.stepsOf(n)
 		if err != nil {
-			return nil, err
+			return first, err
 		}
 		for _, s := range steps {
-			if s.begun.Node == node {
-				return &s, nil
+			if s.changed(node) {
+				first = s.Step
 			}
 		}
+		if first.Run > 0 {
+			return first, nil
+		}
 	}
-	return nil, fmt.Errorf("no run changed %s; opdbus history lists the runs", node)
+	return first, fmt.Errorf("no run changed %s; opdbus history lists the runs", node)
+}
+
+// done says whether the step came to its end; a run that was kept may have one that did not.
+func (s pastStep) done() bool {
+	_, done := s.run.Done[s.begun.Step]
+	return done
+}
+
+// changed says whether a step changed a node: its own, or one that took something over from it.
+func (s pastStep) changed(node state.NodeAddr) bool {
+	return s.begun.Node == node || slices.ContainsFunc(s.begun.Changes, func(c journal.Change) bool {
+		return c.Origin != nil && c.Origin.Addr.Node == node
+	})
 }
