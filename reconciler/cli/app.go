@@ -132,15 +132,22 @@ func (a *app) extraArgs(root *cobra.Command, args []string) ([]string, error) {
 	return append(append(append([]string(nil), args[:at]...), extra...), args[at:]...), nil
 }
 
-// signals makes the context that the first SIGINT or SIGTERM ends; the second ends the program at once, and the next run
-// recovers.
+// signals makes the context that the first SIGINT, SIGTERM or SIGHUP ends; a second SIGINT or SIGTERM ends the program at once, and
+// the next run recovers. A session that ends sends SIGHUP, often more than once, and takes what is under way back like Ctrl-C; it is
+// not asked for where it is ignored, as nohup(1) has it.
 func (a *app) signals() (context.Context, func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	ch := make(chan os.Signal, 2)
 	signal.Notify(ch, syscall.SIGINT, syscall.SIGTERM)
+	if !signal.Ignored(syscall.SIGHUP) {
+		signal.Notify(ch, syscall.SIGHUP)
+	}
 	go func() {
-		for range ch {
+		for s := range ch {
 			if a.interrupted.Swap(true) {
+				if s == syscall.SIGHUP {
+					continue
+				}
 				_, _ = io.WriteString(a.err, "\nstopped at once; what was under way is recovered by the next apply, or by opdbus recover\n")
 				os.Exit(exitInterrupted)
 			}

@@ -43,7 +43,7 @@ func TestLock(t *testing.T) {
 
 		code, out := w.run("apply", "--auto-approve", "v")
 		assert.Equal(t, 7, code)
-		assert.Regexp(t, `the lock .* is held by process \d+ \(opdbus apply v\) since`, out)
+		assert.Regexp(t, `the lock .* is held by process \d+ \(opdbus apply v\) since .*, run 1;`, out)
 
 		waiting, waited := w.wait("apply", "--auto-approve", "--lock-timeout", "60s", "v")
 		w.sh("touch go")

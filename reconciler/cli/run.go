@@ -4,6 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -80,6 +83,11 @@ func (a *app) execute(ctx context.Context, r *reconciler.Reconciler, plan *state
 	}
 	r.Progress = a.progress()
 	run, err := r.Apply(ctx, plan, reconciler.ApplyOptions{
+		Began: func(run int) {
+			if err := lock.SetRun(run); err != nil {
+				a.log.Warn("cannot write the run into the lock", "run", run, "error", err)
+			}
+		},
 		Parallelism: f.parallelism, OnFailure: f.onFailure, Command: command, Plan: savedID,
 		Confirm: f.confirmTimeout, Arm: func(run int) error { return a.arm(r, run) },
 	})
@@ -117,8 +125,10 @@ func (a *app) approve(ctx context.Context, r *reconciler.Reconciler, plan *state
 	return a.confirm(ctx, "Shall opdbus make these changes?")
 }
 
-// lock takes the store's lock, and says whom it is waiting for or was taken over from.
+// lock takes the store's lock, and says whom it is waiting for or was taken over from. From then on a reader of the output who goes
+// away, such as a session that ends, does not end the program (SIGPIPE): it only is told nothing more.
 func (a *app) lock(ctx context.Context, r *reconciler.Reconciler, command string, timeout time.Duration) (*ledger.Lock, error) {
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
 	lock, err := ledger.Take(ctx, r.Store.Lock(), command, timeout, func(h ledger.Holder) {
 		fmt.Fprintf(a.err, "Waiting up to %s for %s.\n", timeout, h)
 	})
