@@ -59,7 +59,30 @@ func (r *Reconciler) order(config *state.Config, owned *ledger.Ledger, changes m
 		np.Disturbs = r.disturbs(cs)
 		plans = append(plans, np)
 	}
+	queue(plans)
 	return plans, nil
+}
+
+// queue has the nodes that hand things over to each other come one after the other, as they stand in the plan. What a step
+// records of the ledger is put back in reverse, which comes to what was there only where no other step changed the same node's
+// entries at the same time.
+func queue(plans []*state.NodePlan) {
+	last := map[state.NodeAddr]*state.NodePlan{} // to change the node's entries
+	for _, np := range plans {
+		turn := func(of state.NodeAddr) {
+			before := last[of]
+			last[of] = np
+			if before != nil && before != np && !slices.Contains(np.After, before.Addr) {
+				np.After = append(np.After, before.Addr)
+			}
+		}
+		turn(np.Addr)
+		for _, c := range np.Changes {
+			if c.MadeAt != (state.Addr{}) {
+				turn(c.MadeAt.Node)
+			}
+		}
+	}
 }
 
 // after lists the nearest nodes with changes that a needs, directly or through nodes without changes.

@@ -69,6 +69,7 @@ func TestContract(t *testing.T) {
 		"copy":                   {A: copied(typeCopy, "one"), B: copied(typeCopy, "two"), Bare: bare(copied(typeCopy, "one"))},
 		"directory":              {A: directory("0700"), B: directory("1777"), Bare: bare(directory("0700"))},
 		"symlink becomes copy":   {A: link("a"), B: moved(copied(typeCopy, "two"), "/etc/new/f")},
+		"copy becomes symlink":   {A: moved(copied(typeCopy, "two"), "/etc/new/f"), B: link("a")},
 		"copy becomes directory": {A: moved(copied(typeCopy, "two"), "/etc/d"), B: directory("0700")},
 		"a new target":           {A: moved(link("a"), "/etc/new/f"), B: moved(link("a"), "/usr/local/bin/f")},
 		"copy once":              {A: copied(typeCopyOnce, "one"), B: copied(typeCopy, "two")},

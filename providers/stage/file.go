@@ -186,9 +186,14 @@ func (s *standing) as(want *File) (File, error) {
 	default:
 		f.Type = typeOther
 	}
-	f.Mode = liveMode(s.stat.Perm(), want.Mode)
-	if f.Owner, err = s.looker.owners.user(s.stat.UID, want.Owner); err == nil {
-		f.Group, err = s.looker.owners.group(s.stat.GID, want.Group)
+	mode, owner, group := want.Mode, want.Owner, want.Group
+	if want.Type == typeSymlink {
+		// A link has none of these, but whoever puts back what a link has replaced has nothing else to go by.
+		mode, owner, group = hostfs.FormatMode(s.stat.Perm()), rootName, rootName
+	}
+	f.Mode = liveMode(s.stat.Perm(), mode)
+	if f.Owner, err = s.looker.owners.user(s.stat.UID, owner); err == nil {
+		f.Group, err = s.looker.owners.group(s.stat.GID, group)
 	}
 	return f, err
 }
