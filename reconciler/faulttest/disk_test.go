@@ -1,6 +1,7 @@
 package faulttest_test
 
 import (
+	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -133,6 +134,63 @@ func TestDisk(t *testing.T) {
 		whole, err := os.ReadFile(image)
 		require.NoError(t, err)
 		assert.False(t, strings.Contains(string(whole), content[:1<<16]))
+	})
+}
+
+func TestReplayer(t *testing.T) {
+	d := faulttest.NewDisk(t, 64)
+	dir := d.Mount()
+	d.Mark("mounted")
+	states := []string{""}
+	for _, name := range []string{"a", "b", "c"} {
+		writeSynced(t, filepath.Join(dir, name), strings.Repeat(name, 3*4096))
+		states = append(states, files(t, dir))
+	}
+	d.Close()
+	look := func(t *testing.T, image string) string {
+		t.Helper()
+		dir := d.MountImage(t, image)
+		defer snapshottest.Unmount(t, dir)
+		return files(t, dir)
+	}
+	same := func(t *testing.T, a, b string) {
+		t.Helper()
+		out, err := exec.Command("cmp", a, b).CombinedOutput()
+		require.NoError(t, err, "%s", out)
+	}
+
+	t.Run("makes the images that Replay makes", func(t *testing.T) {
+		r := d.Replayer(t)
+		for n := d.Marked("mounted"); n <= len(d.Entries()); n += 5 {
+			dir := t.TempDir()
+			r.At(t, n, filepath.Join(dir, "one"))
+			d.Replay(t, n, filepath.Join(dir, "other"))
+			same(t, filepath.Join(dir, "one"), filepath.Join(dir, "other"))
+		}
+	})
+
+	t.Run("loses of what was not flushed some, and of what was nothing", func(t *testing.T) {
+		r := d.Replayer(t)
+		chance := rand.New(rand.NewPCG(1, 1))
+		at := 0 // which state was the last at a flush
+		for _, f := range d.Flushes() {
+			if f <= d.Marked("mounted") {
+				continue
+			}
+			dir := t.TempDir()
+			r.Torn(t, f-1, chance, filepath.Join(dir, "torn"))
+			state := slices.Index(states, look(t, filepath.Join(dir, "torn")))
+			require.GreaterOrEqual(t, state, at)
+			lost := r.Blocks
+			r.Torn(t, f, chance, filepath.Join(dir, "flushed"))
+			assert.Equal(t, lost, r.Blocks)
+			d.Replay(t, f, filepath.Join(dir, "replayed"))
+			same(t, filepath.Join(dir, "flushed"), filepath.Join(dir, "replayed"))
+			at = slices.Index(states, look(t, filepath.Join(dir, "flushed")))
+			require.GreaterOrEqual(t, at, state)
+		}
+		assert.Equal(t, len(states)-1, at)
+		assert.Positive(t, r.Blocks)
 	})
 }
 
