@@ -72,7 +72,7 @@ func (r *Reconciler) Plan(ctx context.Context, config *state.Config, owned *ledg
 	}
 	plan := &state.Plan{
 		Host: r.MachineID, Hostname: r.Hostname,
-		Config: config.Digest, Dir: config.Dir, OnFailure: config.Settings.OnFailure, Run: owned.Run,
+		Config: config.Digest, Dir: config.Dir, OnFailure: config.Settings.OnFailure, Run: owned.Run, Retention: config.Settings.Snapshots,
 		Skipped: config.Skipped, Outputs: config.Outputs, Variables: config.Variables, Wanted: config.Nodes, Drifted: drifted,
 	}
 	if plan.Nodes, err = r.order(config, owned, changes); err != nil {

@@ -8,8 +8,6 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"path/filepath"
-	"slices"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -31,34 +29,17 @@ type Pruning struct {
 	Names []string
 }
 
-const pruningVersion = 1
+// An UndeletedError says that some snapshots could not be deleted. They are gone for everybody all the same, and are tried again.
+type UndeletedError struct{ Err error }
 
-type pruningFile struct {
-	Version   int      `json:"version"`
-	Snapshots []string `json:"snapshots"`
-}
+func (e *UndeletedError) Error() string { return e.Err.Error() }
 
-// DecodePruning reads the names of the snapshots that are being deleted from their file's bytes.
-func DecodePruning(data []byte) ([]string, error) {
-	var f pruningFile
-	if err := json.Unmarshal(data, &f); err != nil {
-		return nil, err
-	}
-	if f.Version != pruningVersion {
-		return nil, fmt.Errorf("its format is version %d, and this opdbus knows version %d only", f.Version, pruningVersion)
-	}
-	for _, name := range f.Snapshots {
-		// What is deleted by these names lies in the directory of the snapshots, whatever has become of the file.
-		if !filepath.IsLocal(name) || filepath.Base(name) != name || name == "." {
-			return nil, fmt.Errorf("%q is not the name of a snapshot", name)
-		}
-	}
-	return f.Snapshots, nil
-}
+// Unwrap gives the causes.
+func (e *UndeletedError) Unwrap() error { return e.Err }
 
 // Prune says durably that snapshots are deleted; the deleting is Finish's. Its caller holds the store's lock, and has
 // finished what was being deleted before. When it fails they are as they were.
-func (r *Reconciler) Prune(victims []snapshot.Info) (*Pruning, error) {
+func (r *Reconciler) Prune(ctx context.Context, victims []snapshot.Info) (*Pruning, error) {
 	names := make([]string, len(victims))
 	for i, v := range victims {
 		names[i] = v.Name
@@ -66,7 +47,7 @@ func (r *Reconciler) Prune(victims []snapshot.Info) (*Pruning, error) {
 	if err := r.intend(names); err != nil {
 		return nil, fmt.Errorf("cannot delete snapshots: %w", errors.Join(err, r.dropIntent()))
 	}
-	p, err := r.pruning()
+	p, err := r.awaitPruning(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("%w; opdbus recover goes on with it", err)
 	}
@@ -142,15 +123,6 @@ func (r *Reconciler) takePruning() (p *Pruning, err error) {
 	return &Pruning{r, f, names}, nil
 }
 
-func (r *Reconciler) decodePruning(data []byte) ([]string, error) {
-	names, err := DecodePruning(data)
-	if err != nil {
-		return nil, fmt.Errorf("cannot tell which snapshots are being deleted: %s: %w; remove the file, after which those that are still there are listed again",
-			r.Store.Pruning(), err)
-	}
-	return names, nil
-}
-
 // Finish deletes the snapshots. Cut off at any point, it is gone on with by whoever comes next: a snapshot that is gone already is no
 // error, and the file that names it stays until that is on disk, as a deleted subvolume may be back after a power cut.
 func (p *Pruning) Finish() error {
@@ -167,7 +139,10 @@ func (p *Pruning) Finish() error {
 	}
 	// What cannot be deleted stays named, and is tried again; the names of the others are free.
 	if len(left) > 0 {
-		return errors.Join(append(errs, p.r.intend(left))...)
+		if err := p.r.intend(left); err != nil {
+			return errors.Join(append(errs, err)...)
+		}
+		return &UndeletedError{errors.Join(errs...)}
 	}
 	if err := p.r.dropIntent(); err != nil {
 		return err
@@ -178,63 +153,49 @@ func (p *Pruning) Finish() error {
 // FinishPruning goes on with a pruning that was cut off, or waits for who is at it, and says how many snapshots it deleted. Its
 // caller holds the store's lock, so that no other begins.
 func (r *Reconciler) FinishPruning(ctx context.Context) (deleted int, err error) {
+	p, err := r.awaitPruning(ctx)
+	switch {
+	case err != nil:
+		return 0, err
+	case p == nil:
+		return 0, r.clearIntent()
+	}
+	return len(p.Names), p.Finish()
+}
+
+// awaitPruning takes over the pruning that there is, when nobody is at it any more; nil when there is none.
+func (r *Reconciler) awaitPruning(ctx context.Context) (*Pruning, error) {
 	for {
-		p, err := r.pruning()
-		if err != nil {
-			return 0, err
+		if p, err := r.pruning(); p != nil || err != nil {
+			return p, err
 		}
-		if p != nil {
-			return len(p.Names), p.Finish()
-		}
-		if there, err := exists(r.Store.Pruning()); err != nil || !there {
-			return 0, err
+		if there, err := exists(r.Store.Pruning()); !there || err != nil {
+			return nil, err
 		}
 		select {
 		case <-ctx.Done():
-			return 0, errStopped
+			return nil, errStopped
 		case <-time.After(10 * time.Millisecond):
 		}
 	}
 }
 
-// PruningCutOff says whether snapshots are named that are still to be deleted and nobody is at it.
+// PruningCutOff says whether snapshots are named that are still to be deleted, or were about to be, and nobody is at it.
 func (r *Reconciler) PruningCutOff() (bool, error) {
 	p, err := r.pruning()
-	if p == nil || err != nil {
+	if err != nil {
 		return false, err
+	}
+	if p == nil {
+		return durable.Left(r.Store.Pruning()), nil
 	}
 	return true, p.file.Close()
 }
 
-// Snapshots lists the snapshots that there are, in order: not those that are being deleted. One whose record cannot be read is
-// among them, with its problem.
-func (r *Reconciler) Snapshots() ([]snapshot.Info, error) {
-	before, err := r.deleting()
-	if err != nil {
-		return nil, err
+// clearIntent takes away what one who was killed has left of writing the names.
+func (r *Reconciler) clearIntent() error {
+	if !durable.Left(r.Store.Pruning()) {
+		return nil
 	}
-	infos, err := snapshot.List(r.Store.Snapshots())
-	if err != nil {
-		return nil, err
-	}
-	// A pruning that began in between may have deleted some of those that were listed.
-	after, err := r.deleting()
-	if err != nil {
-		return nil, err
-	}
-	return slices.DeleteFunc(infos, func(i snapshot.Info) bool {
-		return slices.Contains(before, i.Name) || slices.Contains(after, i.Name)
-	}), nil
-}
-
-// deleting names the snapshots that are being deleted.
-func (r *Reconciler) deleting() ([]string, error) {
-	data, err := os.ReadFile(r.Store.Pruning())
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, fmt.Errorf("cannot tell which snapshots are being deleted: %w", err)
-	}
-	return r.decodePruning(data)
+	return durable.Clear(r.Store.Pruning())
 }

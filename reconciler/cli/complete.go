@@ -9,7 +9,6 @@ import (
 	"github.com/opdbus/opdbus/reconciler"
 	"github.com/opdbus/opdbus/state/journal"
 	"github.com/opdbus/opdbus/state/ledger"
-	"github.com/opdbus/opdbus/state/snapshot"
 )
 
 // A completion completes an argument or a flag, as cobra calls it.
@@ -64,7 +63,7 @@ func (a *app) completeRuns(c *cobra.Command, args []string, begun string) ([]str
 // completeSnapshots completes the names of snapshots.
 func (a *app) completeSnapshots(c *cobra.Command, args []string, begun string) ([]string, cobra.ShellCompDirective) {
 	return a.completion(func(r *reconciler.Reconciler) ([]string, error) {
-		infos, err := snapshot.List(r.Store.Snapshots())
+		infos, err := r.Snapshots()
 		var names []string
 		for _, i := range infos {
 			names = append(names, i.Name)

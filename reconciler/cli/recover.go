@@ -43,9 +43,12 @@ opdbus owns is then what its complete steps made, and opdbus verify and plan sho
 			}
 			if story == nil {
 				fmt.Fprintln(a.out, "No run was cut off.")
-				return a.tidy(c.Context(), r, timeout)
+				return errors.Join(a.tidy(c.Context(), r, timeout), a.recoverPruning(c.Context(), r, timeout))
 			}
-			return a.recover(c.Context(), r, timeout, o)
+			if err := a.recover(c.Context(), r, timeout, o); err != nil {
+				return err
+			}
+			return a.recoverPruning(c.Context(), r, timeout)
 		},
 	}
 	c.Flags().BoolVar(&o.Now, "now", false, "take back a run that waits for its confirmation, although there is time left")

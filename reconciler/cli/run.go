@@ -72,7 +72,8 @@ func (a *app) execute(ctx context.Context, r *reconciler.Reconciler, plan *state
 	if err != nil {
 		return err
 	}
-	defer a.unlock(lock)
+	prune := func() {}
+	defer func() { a.unlock(lock); prune() }()
 	savedID := ""
 	if f.saved != nil {
 		savedID = f.saved.id
@@ -93,6 +94,9 @@ func (a *app) execute(ctx context.Context, r *reconciler.Reconciler, plan *state
 	})
 	if err != nil {
 		return err
+	}
+	if f.confirmTimeout == 0 {
+		prune = a.pruneAfter(ctx, r, plan.Retention)
 	}
 	return a.applied(run, plan, f)
 }

@@ -28,33 +28,18 @@ func (a *app) snapshotsCommand() *cobra.Command {
 			}
 			var infos []snapshot.Info
 			if store != nil {
-				if infos, err = snapshot.List(store.Snapshots()); err != nil {
+				if infos, err = r.Snapshots(); err != nil {
 					return err
 				}
 			}
-			type row struct {
-				Name    string    `json:"name"`
-				Size    int64     `json:"size"`
-				Node    string    `json:"node"`
-				Run     int       `json:"run"`
-				Step    int       `json:"step"`
-				Phase   string    `json:"phase"`
-				Created time.Time `json:"created"`
-				Problem string    `json:"problem,omitempty"`
-			}
-			rows := make([]row, 0, len(infos))
+			rows := make([]snapshotRow, 0, len(infos))
 			var table [][]string
 			for _, i := range infos {
-				size, err := snapshot.Size(i.Path)
+				row, err := rowOf(i)
 				if err != nil {
 					return err
 				}
-				rows = append(rows, row{i.Name, size, i.Node.String(), i.Run, i.Step, string(i.Phase), i.Created, i.Problem})
-				node := i.Node.String()
-				if i.Problem != "" {
-					node = i.Problem
-				}
-				table = append(table, []string{i.Name, "[" + render.Bytes(size) + "]", node})
+				rows, table = append(rows, row), append(table, row.text())
 			}
 			if asJSON {
 				return a.printJSON(rows)
@@ -67,6 +52,27 @@ func (a *app) snapshotsCommand() *cobra.Command {
 		},
 	}
 	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
-	c.AddCommand(a.snapshotsShowCommand(), a.snapshotsDiffCommand())
+	c.AddCommand(a.snapshotsShowCommand(), a.snapshotsDiffCommand(), a.snapshotsPruneCommand(), a.snapshotsDeleteCommand())
 	return c
+}
+
+// A snapshotRow is a snapshot as it is listed.
+type snapshotRow struct {
+	Name    string    `json:"name"`
+	Size    int64     `json:"size"`
+	Node    string    `json:"node"`
+	Run     int       `json:"run"`
+	Step    int       `json:"step"`
+	Phase   string    `json:"phase"`
+	Created time.Time `json:"created"`
+	Problem string    `json:"problem,omitempty"`
+}
+
+func rowOf(i snapshot.Info) (snapshotRow, error) {
+	size, err := snapshot.Size(i.Path)
+	return snapshotRow{i.Name, size, i.Node.String(), i.Run, i.Step, string(i.Phase), i.Created, i.Problem}, err
+}
+
+func (r snapshotRow) text() []string {
+	return []string{r.Name, "[" + render.Bytes(r.Size) + "]", or(r.Problem, r.Node)}
 }

@@ -73,7 +73,7 @@ func (a *app) openSnapshots(names []string) (*reconciler.Reconciler, *ledger.Led
 	if store, err := openStore(r); err != nil {
 		return nil, nil, nil, err
 	} else if store != nil {
-		if infos, err = snapshot.List(store.Snapshots()); err != nil {
+		if infos, err = r.Snapshots(); err != nil {
 			return nil, nil, nil, err
 		}
 	}

@@ -61,6 +61,12 @@ func Clear(path string) error {
 	return nil
 }
 
+// Left says whether a cut has left something of a write to the file at path.
+func Left(path string) bool {
+	_, err := os.Lstat(tempPath(path))
+	return err == nil
+}
+
 func tempPath(path string) string {
 	return filepath.Join(filepath.Dir(path), "."+filepath.Base(path)+".new")
 }

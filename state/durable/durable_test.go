@@ -75,7 +75,9 @@ func TestClear(t *testing.T) {
 			entries, err := os.ReadDir(dir)
 			require.NoError(t, err)
 			require.Len(t, entries, 2)
+			require.True(t, durable.Left(path))
 			require.NoError(t, durable.Clear(path))
+			require.False(t, durable.Left(path))
 			return left
 		}), left)
 		entries, err := os.ReadDir(dir)
