@@ -90,7 +90,7 @@ func (p *powerRun) cuts(t *testing.T, step int) (all []cut) {
 func (p *powerRun) check(t *testing.T, step int) {
 	replayer := p.disk.Replayer(t)
 	chance := rand.New(rand.NewPCG(1, 2))
-	for i, c := range p.cuts(t, step*stride(t)) {
+	for i, c := range p.cuts(t, step) {
 		name := fmt.Sprint(c.after)
 		if c.torn {
 			name += " torn"
@@ -158,7 +158,7 @@ func TestPower(t *testing.T) {
 	p.must(apply()...)
 	p.end()
 	require.Len(t, p.allowed, 2)
-	p.check(t, 1)
+	p.check(t, stride(t))
 }
 
 // TestPowerTakingBack cuts the power while an apply that has failed is taken back.
@@ -170,7 +170,7 @@ func TestPowerTakingBack(t *testing.T) {
 	require.Equal(t, 5, code, out)
 	p.end()
 	require.NoError(t, os.Remove(filepath.Join(p.dir, "configs", "v2", "check.hcl")))
-	p.check(t, 3)
+	p.check(t, every(t, 6))
 }
 
 // TestPowerRecover cuts the power while an apply that was killed is recovered. Nothing of what the apply had not synced is
@@ -187,7 +187,7 @@ func TestPowerRecover(t *testing.T) {
 			assert.Contains(t, p.must("recover"), "was taken back")
 			p.end()
 			require.Len(t, p.allowed, 1)
-			p.check(t, 3)
+			p.check(t, every(t, 4))
 		})
 	}
 }
