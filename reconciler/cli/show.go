@@ -29,11 +29,14 @@ applied. A file that is called like a number is ./NUMBER.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
 			number, err := strconv.Atoi(args[0])
-			if err != nil || number < 1 {
+			if err != nil {
 				if _, err := os.Stat(args[0]); errors.Is(err, fs.ErrNotExist) {
 					return fmt.Errorf("%q is neither the number of a run nor a saved plan; opdbus history lists the runs", args[0])
 				}
 				return a.showSaved(args[0], asJSON, verbose)
+			}
+			if number < 1 {
+				return fmt.Errorf("%d is not the number of a run; opdbus history lists the runs", number)
 			}
 			r, err := a.reconciler(nil)
 			if err != nil {
