@@ -67,7 +67,7 @@ func TestKillRecoverRollback(t *testing.T) {
 
 // TestPowerRollback cuts the power during a rollback of everything.
 func TestPowerRollback(t *testing.T) {
-	p := newPowerRun(t)
+	p := newPowerRun(t, faulttest.NewDisk(t, 256))
 	p.must(apply()...)
 	p.synced()
 	p.must(rollback()...)

@@ -86,7 +86,7 @@ func (w *world) mount(image string) {
 
 func (w *world) unmount() {
 	if w.mounted {
-		w.sh("umount mnt")
+		w.sh("umount -R mnt")
 		w.mounted = false
 	}
 }
@@ -142,7 +142,7 @@ func (w *world) must(args ...string) string {
 
 // state is the host and the store as one string: every path with its mode, owner, link, content and extended attributes, the
 // snapshots' among them. What may differ between equal states is left out: the journals of runs that were taken back, which plans are held,
-// caches, times.
+// caches, times, and the image that the store is in where it is in one.
 func (w *world) state() string {
 	w.Helper()
 	var b strings.Builder
@@ -154,7 +154,7 @@ func (w *world) state() string {
 		if path == filepath.Join(store, "journal") || path == filepath.Join(store, "index") {
 			return fs.SkipDir
 		}
-		if path == filepath.Join(store, "lock") || path == filepath.Join(store, "held.json") {
+		if path == filepath.Join(store, "lock") || path == filepath.Join(store, "held.json") || path == filepath.Dir(store)+".btrfs" {
 			return nil
 		}
 		line, err := describe(path)

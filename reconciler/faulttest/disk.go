@@ -19,12 +19,13 @@ import (
 	"github.com/opdbus/opdbus/state/snapshot/snapshottest"
 )
 
-// A Disk is a btrfs file system on an image that logs what is written to it, in order, with the flushes: the image is
+// A Disk is a file system on an image that logs what is written to it, in order, with the flushes: the image is
 // served by qemu-storage-daemon as a FUSE file, whose blklogwrites driver writes the log, and mounted by a loop device. All of it
 // goes away when the test ends, however it does: a process of its own, the keeper, sees to that.
 type Disk struct {
 	t       testing.TB
 	dir     string
+	kind    string // of file system
 	keeper  *exec.Cmd
 	stdin   io.WriteCloser
 	stdout  *bufio.Reader
@@ -35,11 +36,27 @@ type Disk struct {
 	entries []Entry // nil until it is closed
 }
 
-// NewDisk makes a disk of some MiB, at least 16. Below 256 MiB its file system is one with mixed block groups.
+// NewDisk makes a disk of some MiB, at least 16, with btrfs. Below 256 MiB that is one with mixed block groups.
 func NewDisk(t testing.TB, mib int) *Disk {
 	t.Helper()
+	args := []string{"--quiet"}
+	if mib < 256 {
+		args = append(args, "--mixed")
+	}
+	return newDisk(t, mib, "btrfs", args...)
+}
+
+// NewDiskOfHost makes a disk of some MiB with ext4, as most hosts have.
+func NewDiskOfHost(t testing.TB, mib int) *Disk {
+	t.Helper()
+	// All that mkfs could leave to the kernel to write later would be logged.
+	return newDisk(t, mib, "ext4", "-q", "-J", "size=8", "-E", "lazy_itable_init=0,lazy_journal_init=0")
+}
+
+func newDisk(t testing.TB, mib int, kind string, args ...string) *Disk {
+	t.Helper()
 	reexecuted(t)
-	snapshottest.Need(t, "mkfs.btrfs", "mount", "umount", "qemu-storage-daemon")
+	snapshottest.Need(t, "mkfs."+kind, "mount", "umount", "qemu-storage-daemon")
 	for _, device := range []string{"/dev/fuse", "/dev/loop-control"} {
 		if _, err := os.Stat(device); err != nil {
 			missing(t, "needs "+device)
@@ -47,14 +64,10 @@ func NewDisk(t testing.TB, mib int) *Disk {
 	}
 	dir, err := filepath.EvalSymlinks(t.TempDir()) // as mountinfo has it
 	require.NoError(t, err)
-	d := &Disk{t: t, dir: dir, stderr: &strings.Builder{}, marks: map[string]int{}}
+	d := &Disk{t: t, dir: dir, kind: kind, stderr: &strings.Builder{}, marks: map[string]int{}}
 	require.NoError(t, os.WriteFile(d.path(baseFile), nil, 0o600))
 	require.NoError(t, os.Truncate(d.path(baseFile), int64(mib)<<20))
-	args := []string{"--quiet", d.path(baseFile)}
-	if mib < 256 {
-		args = append(args, "--mixed")
-	}
-	run(t, "mkfs.btrfs", args...)
+	run(t, "mkfs."+kind, append(args, d.path(baseFile))...)
 	run(t, "cp", "--sparse=always", "--reflink=auto", d.path(baseFile), d.path(diskFile))
 	for _, empty := range []string{logFile, exportFile} {
 		require.NoError(t, os.WriteFile(d.path(empty), nil, 0o600))
@@ -101,9 +114,9 @@ func (d *Disk) told(word string) bool {
 func (d *Disk) Mount() (dir string) {
 	d.t.Helper()
 	require.False(d.t, d.mounted, "the disk is mounted already")
-	dir = d.path("btrfs")
+	dir = d.path("mounted")
 	require.NoError(d.t, os.MkdirAll(dir, 0o755))
-	run(d.t, "mount", "-t", "btrfs", "-o", "loop", d.path(exportFile), dir)
+	run(d.t, "mount", "-t", d.kind, "-o", "loop", d.path(exportFile), dir)
 	d.mounted = true
 	return dir
 }
@@ -111,7 +124,7 @@ func (d *Disk) Mount() (dir string) {
 // Unmount unmounts the disk, which writes what was not yet written.
 func (d *Disk) Unmount() {
 	d.t.Helper()
-	require.NoError(d.t, unix.Unmount(d.path("btrfs"), 0), "cannot unmount the disk")
+	require.NoError(d.t, unix.Unmount(d.path("mounted"), 0), "cannot unmount the disk")
 	d.mounted = false
 }
 
@@ -198,7 +211,7 @@ func (d *Disk) MountImage(t testing.TB, image string) (dir string) {
 	d.images++
 	dir = d.path("image-" + strconv.Itoa(d.images))
 	require.NoError(t, os.Mkdir(dir, 0o755))
-	run(t, "mount", "-t", "btrfs", "-o", "loop", image, dir)
+	run(t, "mount", "-t", d.kind, "-o", "loop", image, dir)
 	t.Cleanup(func() {
 		if below, err := mountsBelow(dir); err == nil && len(below) > 0 {
 			snapshottest.Unmount(t, dir)
