@@ -37,6 +37,7 @@ func (r *Reconciler) order(config *state.Config, owned *ledger.Ledger, changes m
 			}
 		}
 	}
+	within(g, changes)
 	sorted, err := g.Sort()
 	if err != nil {
 		return nil, err
