@@ -90,6 +90,25 @@ func BenchmarkApplyFresh(b *testing.B) {
 	}
 }
 
+// BenchmarkRollback takes back the run that made 10,000 links, and then that rollback, against a loop of symlink and rename.
+func BenchmarkRollback(b *testing.B) {
+	w := newWorld(b)
+	w.payload(links)
+	w.dynamic()
+	w.run("apply", "--auto-approve")
+	for b.Loop() {
+		loop := best(repeats, func() time.Duration { return w.link(links) })
+		again := time.Duration(1<<63 - 1)
+		back := best(3, func() time.Duration {
+			took := w.run("rollback", "--auto-approve", "bench").wall
+			again = min(again, w.run("undo", "--auto-approve").wall)
+			return took
+		})
+		report(b, back, loop)
+		b.ReportMetric(float64(again)/float64(loop), "undo-x-loop")
+	}
+}
+
 // BenchmarkScale prints what a link costs from 100 of them to 100,000: the cost of one must not grow with the number.
 func BenchmarkScale(b *testing.B) {
 	for b.Loop() {

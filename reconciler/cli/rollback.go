@@ -155,6 +155,7 @@ func (a *app) planRollback(c *cobra.Command, f *rollbackFlags, o reconciler.Roll
 	if err := ready(r); err != nil {
 		return nil, nil, err
 	}
+	hugeHeap()
 	if _, err := a.recoverFirst(c.Context(), r, f.lockTimeout); err != nil {
 		return nil, nil, err
 	}
