@@ -63,6 +63,7 @@ func (a *app) report(err error) int {
 	var held *reconciler.HeldError
 	var waiting *reconciler.WaitingError
 	var dependents *reconciler.DependentsError
+	var needed *reconciler.NeededError
 	switch {
 	case code != nil:
 		return code.code
@@ -72,7 +73,7 @@ func (a *app) report(err error) int {
 		return exitStale
 	case errors.As(err, &locked):
 		return exitLocked
-	case errors.As(err, &held), errors.As(err, &waiting), errors.As(err, &dependents):
+	case errors.As(err, &held), errors.As(err, &waiting), errors.As(err, &dependents), errors.As(err, &needed):
 		return exitRefused
 	case errors.Is(err, context.Canceled) && a.interrupted.Load():
 		return exitInterrupted
