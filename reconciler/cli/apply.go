@@ -17,6 +17,7 @@ type applyFlags struct {
 func (f *applyFlags) add(a *app, c *cobra.Command) {
 	f.planFlags.add(a, c)
 	f.runFlags.add(c)
+	c.Flags().IntVar(&f.parallelism, "parallelism", 4, "change up to `N` nodes at once")
 }
 
 func (a *app) applyCommand() *cobra.Command {

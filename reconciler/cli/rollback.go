@@ -21,6 +21,7 @@ type rollbackFlags struct {
 
 func (f *rollbackFlags) add(c *cobra.Command) {
 	f.runFlags.add(c)
+	f.parallelism = 1 // each node goes back after the one before it
 	f.save.add(c)
 	c.Flags().BoolVar(&f.json, "json", false, "print JSON")
 	c.Flags().BoolVarP(&f.verbose, "verbose", "v", false, "list every change, however many are alike")

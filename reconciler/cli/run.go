@@ -31,7 +31,6 @@ type runFlags struct {
 
 func (f *runFlags) add(c *cobra.Command) {
 	c.Flags().BoolVar(&f.autoApprove, "auto-approve", false, "do not ask for confirmation")
-	c.Flags().IntVar(&f.parallelism, "parallelism", 4, "change up to `N` nodes at once")
 	c.Flags().DurationVar(&f.lockTimeout, "lock-timeout", 0, "wait this long for another run to end, such as 30s")
 	c.Flags().DurationVar(&f.confirmTimeout, "confirm-timeout", 0, "take the run back unless opdbus confirm is called within this time after it, such as 60s")
 	c.Flags().StringVar(&f.onFailure, "on-failure", "", "what a failure takes back: rollback (the whole run), node (the failed node) or stop (nothing); default: what the configuration says, else rollback")
