@@ -198,6 +198,7 @@ func disown(l *ledger.Ledger, b journal.Begun) error {
 		switch {
 		case c.Made == nil:
 		case c.Origin == nil || c.Origin.Addr.Node == b.Node:
+			gone[c.Made.Object] = true // under the address that it moved from, which it has still where the step was cut off
 			back[c.At] = *c.Made
 		default:
 			o := c.Origin
