@@ -30,7 +30,7 @@ func (it *item) ignore() {
 			want.Field(i).Set(live.Field(i))
 		}
 	}
-	it.want = want.Interface().(state.Object)
+	it.setWant(want.Interface().(state.Object))
 }
 
 // ignored says whether a list names an attribute of an object: "all", KIND["key"], KIND["key"].attribute or KIND.attribute.

@@ -20,14 +20,25 @@ type item struct {
 	made     state.Object    // raw, decoded when it is needed
 	live     state.Object
 	want     state.Object // nil: it is to be gone
+	compared bool         // whether it is settled is known, for what is live and wanted now
+	asWanted bool
 }
 
 func (it *item) owned() bool { return it.raw != nil }
 
+func (it *item) setLive(live state.Object) { it.live, it.compared = live, false }
+func (it *item) setWant(want state.Object) { it.want, it.compared = want, false }
+
 // settled says that the host and the ledger have what is wanted already.
 func (it *item) settled() bool {
-	return it.want != nil && it.owned() && it.madeAt == (state.Addr{}) && state.Same(it.live, it.want) && it.kind.Recorded(it.raw, it.want)
+	if !it.compared {
+		it.compared, it.asWanted = true, it.owned() && it.madeAt == (state.Addr{}) && it.there() && it.kind.Recorded(it.raw, it.want)
+	}
+	return it.asWanted
 }
+
+// there says that the host has what is wanted already.
+func (it *item) there() bool { return it.want != nil && state.Same(it.live, it.want) }
 
 // decode decodes the ledger's entry.
 func (it *item) decode() (err error) {
@@ -67,10 +78,16 @@ func (it *item) change(config *state.Config, o PlanOptions) (c state.Change, cha
 		}
 		return c, true, nil
 	}
+	// Somebody else made the host be as it is wanted now, or it is wanted as another type: only the ledger has to learn of it.
+	learns := it.owned() && it.madeAt == (state.Addr{}) && it.there() && !it.settled()
 	it.ignore()
 	c.After = it.want
 	if it.live != nil && !it.kind.Owns(it.made, it.live) {
-		if c.After, err = it.kind.Claim(it.want, it.live); err != nil {
+		claimed, err := it.kind.Claim(it.want, it.live)
+		switch {
+		case err == nil:
+			c.After = claimed
+		case !learns: // of what is there exactly as it is wanted, nothing would be overwritten
 			return c, false, &conflictError{err}
 		}
 		// What is adopted is ours from now on, so that the ledger's entry, if any, is of another thing.
@@ -85,7 +102,7 @@ func (it *item) change(config *state.Config, o PlanOptions) (c state.Change, cha
 			return c, false, nil
 		}
 	}
-	if it.owned() && state.Same(it.live, it.want) && !it.kind.Recorded(it.raw, it.want) {
+	if learns {
 		c.Made, c.Note = nil, "what it is to opdbus changes, not what it is"
 	}
 	c.Replace = replaces(o, it.addr) && it.live != nil
@@ -94,7 +111,7 @@ func (it *item) change(config *state.Config, o PlanOptions) (c state.Change, cha
 
 // drift is what differs between the ledger and the host.
 func (it *item) drift() (c state.Change, drifted bool) {
-	if it.raw == nil || it.madeAt != (state.Addr{}) || it.settled() || it.decode() != nil || state.Same(it.made, it.live) {
+	if it.raw == nil || it.madeAt != (state.Addr{}) || it.there() || it.decode() != nil || state.Same(it.made, it.live) {
 		return c, false
 	}
 	c = state.Change{Addr: it.addr, Before: it.made, After: it.live, Made: it.made, Cause: state.CauseDrift, Sensitive: it.secret}

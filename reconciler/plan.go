@@ -116,7 +116,7 @@ func (r *Reconciler) readItems(ctx context.Context, items []*item) error {
 		return err
 	}
 	for i, live := range lives {
-		items[i].live = live
+		items[i].setLive(live)
 	}
 	return nil
 }
@@ -152,7 +152,7 @@ func (r *Reconciler) complete(ctx context.Context, items []*item) error {
 		}
 		for i, it := range of {
 			unsettled := !it.settled()
-			it.want = planned[i].Want
+			it.setWant(planned[i].Want)
 			// Where there is nothing and never was, there is nothing for a completed want to find.
 			if unsettled && it.want != nil && (it.live != nil || it.owned()) {
 				again = append(again, it)

@@ -71,9 +71,26 @@ func (k *Kind) Owns(made, live Object) bool { return k.owns == nil || k.owns(mad
 // Claim says what want comes to where live stands and is not ours.
 func (k *Kind) Claim(want, live Object) (Object, error) { return k.claim(want, live) }
 
-// Recorded says whether the ledger's entry for an object says of it what want says, beyond what its live state tells.
+// Recorded says whether the ledger's entry for an object, as JSON, says of it what want says: what is on the host may have
+// come to be so by somebody else's hand. An entry that cannot be read does not.
 func (k *Kind) Recorded(made []byte, want Object) bool {
-	return k.recorded == nil || k.recorded(made, want)
+	if k.recorded != nil && k.recorded(made, want) {
+		return true
+	}
+	entry, err := k.Decode(made)
+	if err != nil {
+		return false
+	}
+	if Same(entry, want) {
+		return true
+	}
+	// JSON does not hold everything as it is, such as a name that is no UTF-8; then both have to come back the same.
+	data, err := json.Marshal(want)
+	if err != nil {
+		return false
+	}
+	back, err := k.Decode(data)
+	return err == nil && Same(entry, back)
 }
 
 // IsPlanner says whether the kind completes what is wanted.

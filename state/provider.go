@@ -48,10 +48,10 @@ type Owner[T Object] interface {
 	Claim(want, live T) (T, error)
 }
 
-// A Recorder's live things do not tell all that the ledger must know of them, such as whether an edit is the user's to make.
+// A Recorder can tell by its bytes whether the ledger's entry for an object is up to date. Every plan asks that of every
+// object, so that a kind with many objects has to answer without decoding.
 type Recorder[T Object] interface {
-	// Recorded says whether the ledger's entry for an object, as JSON, says of it what want says. It is asked of every
-	// object in every plan, and answers without decoding.
+	// Recorded says that the entry, as JSON, surely is the Same as want. Where it cannot tell, the entry is decoded and compared.
 	Recorded(made []byte, want T) bool
 }
 

@@ -1,7 +1,6 @@
 package stage
 
 import (
-	"bytes"
 	"fmt"
 	"strings"
 
@@ -136,10 +135,4 @@ func difference(live, want File) string {
 		differs = append(differs, "its content is another one")
 	}
 	return strings.Join(differs, ", ")
-}
-
-// Recorded says whether the ledger knows the file as the type that it is declared as: a copy that becomes a
-// copy-if-not-exists is the user's to edit from then on, and nothing at the target tells that.
-func (f *files) Recorded(made []byte, want File) bool {
-	return bytes.Contains(made, []byte(`"type":"`+want.Type+`"`))
 }
