@@ -44,12 +44,13 @@ func (r *Reconciler) Prune(ctx context.Context, victims []snapshot.Info) (*Pruni
 	for i, v := range victims {
 		names[i] = v.Name
 	}
-	if err := r.intend(names); err != nil {
-		return nil, fmt.Errorf("cannot delete snapshots: %w", errors.Join(err, r.dropIntent()))
+	var p *Pruning
+	err := r.intend(names)
+	if err == nil {
+		p, err = r.awaitPruning(ctx)
 	}
-	p, err := r.awaitPruning(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("%w; opdbus recover goes on with it", err)
+		return nil, fmt.Errorf("cannot delete snapshots: %w", errors.Join(err, r.dropIntent()))
 	}
 	return p, nil
 }
@@ -66,7 +67,7 @@ func (r *Reconciler) dropIntent() error {
 	if err := os.Remove(r.Store.Pruning()); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	return nil
+	return durable.SyncDir(r.Store.State())
 }
 
 // pruning takes over the pruning that there is; nil when there is none, or when somebody is at it.
@@ -97,9 +98,11 @@ func (r *Reconciler) takePruning() (p *Pruning, err error) {
 			_ = f.Close()
 		}
 	}()
-	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); errors.Is(err, unix.EWOULDBLOCK) {
+	err = unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+	if errors.Is(err, unix.EWOULDBLOCK) {
 		return nil, errPruned
-	} else if err != nil {
+	}
+	if err != nil {
 		return nil, fmt.Errorf("cannot lock %s: %w", r.Store.Pruning(), err)
 	}
 	// Who had it locked until now may have removed it, and somebody else may have begun another.
@@ -144,10 +147,7 @@ func (p *Pruning) Finish() error {
 		}
 		return &UndeletedError{errors.Join(errs...)}
 	}
-	if err := p.r.dropIntent(); err != nil {
-		return err
-	}
-	return durable.SyncDir(p.r.Store.State())
+	return p.r.dropIntent()
 }
 
 // FinishPruning goes on with a pruning that was cut off, or waits for who is at it, and says how many snapshots it deleted. Its
