@@ -37,6 +37,12 @@ func newPowerRun(t *testing.T, disk *faulttest.Disk) *powerRun {
 	return p
 }
 
+// btrfsDisk is a disk of a host that is on btrfs, and the store with it.
+func btrfsDisk(t *testing.T) *faulttest.Disk { return faulttest.NewDisk(t, 256) }
+
+// hostDisk is a disk of a host that is not on btrfs: the store is in an image there.
+func hostDisk(t *testing.T) *faulttest.Disk { return faulttest.NewDiskOfHost(t, 640) }
+
 // synced says that what is there now is on the disk, and is the state before the run.
 func (p *powerRun) synced() {
 	p.sh(`sync -f "$ROOT/var/lib/op-dbus" && sync -f "$ROOT"`)
@@ -71,17 +77,21 @@ type cut struct {
 	torn  bool
 }
 
-// cuts are the points from the run's begin on: every flush, or one in stride of them; some between the flushes; and before each
-// of the flushes a disk that wrote only some of what it had been told.
-func (p *powerRun) cuts(t *testing.T, step int) (all []cut) {
+// cuts are the points from the run's begin on: at every flush, or at so many of them; as many between the flushes; and as many
+// at which the disk has written only some of what it was told since the last flush.
+func (p *powerRun) cuts(t *testing.T, wanted int) (all []cut) {
 	begin, end := p.disk.Marked("begin"), p.disk.Marked("end")
 	all = append(all, cut{after: begin})
 	chance := rand.New(rand.NewPCG(1, 1))
+	after := p.disk.Flushes()
+	first, _ := slices.BinarySearch(after, begin+1)
+	after = after[first:]
+	step := stride(t)
+	if wanted > 0 && !everything() {
+		step *= max(1, len(after)/wanted)
+	}
 	last, flushes := begin, 0
-	for _, f := range p.disk.Flushes() {
-		if f <= begin {
-			continue
-		}
+	for _, f := range after {
 		flushes++
 		if f-1 > last && flushes%step == 0 {
 			all = append(all, cut{after: last + 1 + chance.IntN(f-last-1)}, cut{after: f - 1, torn: true})
@@ -96,10 +106,10 @@ func (p *powerRun) cuts(t *testing.T, step int) (all []cut) {
 }
 
 // check cuts the power at each of the points, and holds what recover makes of it against what is allowed.
-func (p *powerRun) check(t *testing.T, step int) {
+func (p *powerRun) check(t *testing.T, wanted int) {
 	replayer := p.disk.Replayer(t)
 	chance := rand.New(rand.NewPCG(1, 2))
-	for i, c := range p.cuts(t, step) {
+	for i, c := range p.cuts(t, wanted) {
 		name := fmt.Sprint(c.after)
 		if c.torn {
 			name += " torn"
@@ -165,53 +175,56 @@ func (p *powerRun) nearest(state string) string {
 
 // TestPower cuts the power during an apply: at each flush, between them, and with some of the writes before a flush lost.
 func TestPower(t *testing.T) {
-	p := newPowerRun(t, faulttest.NewDisk(t, 256))
+	p := newPowerRun(t, btrfsDisk(t))
 	p.synced()
 	p.must(apply()...)
 	p.end()
 	require.Len(t, p.allowed, 2)
-	p.check(t, stride(t))
+	p.check(t, 0)
 }
 
 // TestPowerHost cuts the power during an apply on a host that is on ext4, where the store is in an image: what is in the one may be
 // on the disk while what is in the other is not, but for what a run has synced.
 func TestPowerHost(t *testing.T) {
-	p := newPowerRun(t, faulttest.NewDiskOfHost(t, 640))
+	p := newPowerRun(t, hostDisk(t))
 	require.True(t, p.imaged())
 	p.synced()
 	p.must(apply()...)
 	p.end()
 	require.Len(t, p.allowed, 2)
-	p.check(t, every(t, 9))
+	p.check(t, 16)
 }
 
 // TestPowerTakingBack cuts the power while an apply that has failed is taken back.
 func TestPowerTakingBack(t *testing.T) {
-	p := newPowerRun(t, faulttest.NewDisk(t, 256))
+	p := newPowerRun(t, hostDisk(t))
 	p.config("v2", "check.hcl", neverVerified)
 	p.synced()
 	code, out := p.run(apply()...)
 	require.Equal(t, 5, code, out)
 	p.end()
 	require.NoError(t, os.Remove(filepath.Join(p.dir, "configs", "v2", "check.hcl")))
-	p.check(t, every(t, 6))
+	p.check(t, 16)
 }
 
 // TestPowerRecover cuts the power while an apply that was killed is recovered. Nothing of what the apply had not synced is
 // on the disk by then.
 func TestPowerRecover(t *testing.T) {
-	for _, percent := range []int{55, 97} {
-		t.Run(fmt.Sprintf("killed after %d%%", percent), func(t *testing.T) {
+	for _, c := range []struct {
+		percent int
+		disk    func(*testing.T) *faulttest.Disk
+	}{{55, btrfsDisk}, {97, hostDisk}} {
+		t.Run(fmt.Sprintf("killed after %d%%", c.percent), func(t *testing.T) {
 			calls := len(newMatrix(t, applied(t), 0, apply()...).calls)
-			p := newPowerRun(t, faulttest.NewDisk(t, 256))
+			p := newPowerRun(t, c.disk(t))
 			p.synced()
-			killed := faulttest.Run(t, p.command(apply()...), afterLock(faulttest.Options{KillAt: calls * percent / 100}))
+			killed := faulttest.Run(t, p.command(apply()...), afterLock(faulttest.Options{KillAt: calls * c.percent / 100}))
 			require.True(t, killed.Hit)
 			p.begin()
 			assert.Contains(t, p.must("recover"), "was taken back")
 			p.end()
 			require.Len(t, p.allowed, 1)
-			p.check(t, every(t, 4))
+			p.check(t, 10)
 		})
 	}
 }

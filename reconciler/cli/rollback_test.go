@@ -67,11 +67,11 @@ func TestKillRecoverRollback(t *testing.T) {
 
 // TestPowerRollback cuts the power during a rollback of everything.
 func TestPowerRollback(t *testing.T) {
-	p := newPowerRun(t, faulttest.NewDisk(t, 256))
+	p := newPowerRun(t, hostDisk(t))
 	p.must(apply()...)
 	p.synced()
 	p.must(rollback()...)
 	p.end()
 	require.Len(t, p.allowed, 2)
-	p.check(t, every(t, 3))
+	p.check(t, 14)
 }
