@@ -77,7 +77,7 @@ func (run *run) step(ctx context.Context, np *state.NodePlan) error {
 		}
 		done.Post = post.Name
 	}
-	if err := run.own(np, begun); err != nil {
+	if err := run.own(begun); err != nil {
 		return err
 	}
 	if np.Delete {
@@ -183,33 +183,37 @@ func (run *run) sync(ctx context.Context, site state.Site, changes []state.Chang
 }
 
 // own writes what the step made into the ledger.
-func (run *run) own(np *state.NodePlan, b journal.Begun) error {
+func (run *run) own(b journal.Begun) error {
 	run.mu.Lock()
 	defer run.mu.Unlock()
-	if np.Back != nil {
-		if err := rewrite(run.ledger, np.Back.Owned); err != nil {
-			return err
-		}
-	} else {
-		for _, c := range np.Changes {
-			if c.MadeAt != (state.Addr{}) { // which may be of this node too
-				run.ledger.Drop(c.MadeAt)
-			}
-		}
-		entries := owned(run.ledger.Node(np.Addr), np.Changes, b.Changes)
-		run.ledger.Set(np.Addr, &ledger.Node{DependsOn: np.DependsOn, Run: run.number, Objects: entries})
+	if err := claim(run.ledger, b, run.number); err != nil {
+		return err
 	}
 	run.ledger.Stamp(run.Version, run.MachineID, run.plan.Config, run.number)
 	return run.ledger.Save(run.Store.Ledger())
 }
 
-// owned is a node's entries after its changes, whose values the step's record has as JSON already.
-func owned(before *ledger.Node, changes []state.Change, recorded []journal.Change) []ledger.Entry {
+// claim gives a ledger what a step has made, by its record alone: what is told by the journals is what the ledger was.
+func claim(l *ledger.Ledger, b journal.Begun, run int) error {
+	if b.Back != nil {
+		return rewrite(l, b.Back.Owned)
+	}
+	for _, c := range b.Changes {
+		if c.Origin != nil { // which may be of this node too
+			l.Drop(c.Origin.Addr)
+		}
+	}
+	l.Set(b.Node, &ledger.Node{DependsOn: b.Needs, Run: run, Objects: owned(l.Node(b.Node), b.Changes)})
+	return nil
+}
+
+// owned is a node's entries after a step's changes.
+func owned(before *ledger.Node, changes []journal.Change) []ledger.Entry {
 	made := make(map[string]ledger.Entry, len(changes)) // a change's entry afterwards; without a value it goes
-	for i, c := range changes {
-		e := ledger.Entry{Object: recorded[i].Object, Sensitive: c.Sensitive}
+	for _, c := range changes {
+		e := ledger.Entry{Object: c.Object, Sensitive: c.Sensitive}
 		if !c.Forget {
-			e.Made = recorded[i].After
+			e.Made = c.After
 		}
 		made[e.Object] = e
 	}
@@ -228,7 +232,7 @@ func owned(before *ledger.Node, changes []state.Change, recorded []journal.Chang
 			keep(e)
 		}
 	}
-	for _, c := range recorded {
+	for _, c := range changes {
 		keep(made[c.Object])
 		delete(made, c.Object)
 	}

@@ -108,12 +108,40 @@ func TestJournal(t *testing.T) {
 		_, err := Decode([]byte(`{"run":{"run":1}}` + "\n" + `{"done":{"step":4}}` + "\n"))
 		assert.ErrorContains(t, err, "line 2 is damaged")
 	})
+	t.Run("one that is of another run is damaged", func(t *testing.T) {
+		dir := t.TempDir()
+		write(t, dir)
+		require.NoError(t, os.Rename(Path(dir, 3), Path(dir, 4)))
+		_, err := Read(dir, 4)
+		var damaged *DamagedError
+		require.ErrorAs(t, err, &damaged)
+		assert.EqualError(t, err, "cannot read the journal of run 4: it is that of run 3")
+	})
+	t.Run("a record that no run can have written is damaged", func(t *testing.T) {
+		const run = `{"run":{"run":1,"rollback":"x"}}` + "\n"
+		for record, why := range map[string]string{
+			`{"begun":{"step":0,"node":"stage.a"}}`:                                                                            "no number or no node",
+			`{"begun":{"step":1}}`:                                                                                             "no number or no node",
+			`{"begun":{"step":1,"node":"stage.a"}}`:                                                                            "does not say where it goes back to",
+			`{"begun":{"step":1,"node":"stage.a","back":{},"changes":[{"object":"file"}]}}`:                                    "step 1: ",
+			`{"begun":{"step":1,"node":"stage.a","back":{},"changes":[{"object":"file[\"x\"]","at":-1}]}}`:                     "what the ledger had of it is not whole",
+			`{"begun":{"step":1,"node":"stage.a","back":{},"changes":[{"object":"file[\"x\"]","made":{}}]}}`:                   "what the ledger had of it is not whole",
+			`{"begun":{"step":1,"node":"stage.a","back":{},"changes":[{"object":"file[\"x\"]","origin":{"addr":"stage.b"}}]}}`: "what the ledger had of it is not whole",
+		} {
+			_, err := Decode([]byte(run + record + "\n"))
+			assert.ErrorContains(t, err, why, record)
+		}
+	})
 }
 
 func FuzzDecode(f *testing.F) {
 	f.Add([]byte(`{"run":{"run":1}}` + "\n" + `{"begun":{"step":1,"node":"stage.a","pre":"p","changes":[]}}` + "\n" + `{"end":{"outcome":"applied"}}`))
 	f.Add([]byte("{}\n"))
 	f.Add([]byte("null\n"))
+	f.Add([]byte(`{"run":{"run":2,"rollback":"to before run 1","plan":"p","before":{"version":1,"run":1}}}` + "\n" +
+		`{"begun":{"step":1,"node":"stage.a","existed":true,"delete":true,"pre":"p","needs":["stage.b"],"back":{"steps":[{"run":1,"step":1}],"owned":[{"node":"stage.a"}]},` +
+		`"was":[{"node":"stage.a","owned":{"run":1,"objects":[{"object":"file[\"x\"]","made":{}}]}}],"changes":[{"object":"file[\"x\"]","made":{"object":"file[\"x\"]","made":{}},"origin":{"addr":"stage.b.file[\"x\"]"}}]}}` + "\n" +
+		`{"confirm":{"by":"2026-01-02T03:04:05Z","boot":"b"}}` + "\n"))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		s, err := Decode(data)
 		if err == nil && s != nil {

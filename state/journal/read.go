@@ -9,6 +9,8 @@ import (
 	"io"
 	"os"
 	"slices"
+
+	"github.com/opdbus/opdbus/state"
 )
 
 // A Story is what a journal tells, read back.
@@ -24,6 +26,19 @@ type Story struct {
 	Torn bool
 }
 
+// A DamagedError says that what a journal's file holds is not what a run wrote there.
+type DamagedError struct {
+	Run int
+	Err error
+}
+
+func (e *DamagedError) Error() string {
+	return fmt.Sprintf("cannot read the journal of run %d: %v", e.Run, e.Err)
+}
+
+// Unwrap gives the cause.
+func (e *DamagedError) Unwrap() error { return e.Err }
+
 // Read reads the journal of a run. A file that holds no whole record is a run that had not begun: nil.
 func Read(dir string, run int) (*Story, error) {
 	data, err := os.ReadFile(Path(dir, run))
@@ -31,8 +46,11 @@ func Read(dir string, run int) (*Story, error) {
 		return nil, fmt.Errorf("cannot read the journal of run %d: %w", run, err)
 	}
 	s, err := Decode(data)
+	if err == nil && s != nil && s.Run.Run != run {
+		err = fmt.Errorf("it is that of run %d", s.Run.Run)
+	}
 	if err != nil {
-		return nil, fmt.Errorf("cannot read the journal of run %d: %w", run, err)
+		return nil, &DamagedError{run, err}
 	}
 	return s, nil
 }
@@ -89,48 +107,85 @@ const tailSize = 64 << 10
 
 // Decode reads a journal from its file's bytes.
 func Decode(data []byte) (*Story, error) {
-	s := &Story{Done: map[int]Done{}, Undone: map[int]bool{}}
-	began := map[int]bool{}
+	d := newDecoder()
 	for n := 1; len(data) > 0; n++ {
 		line, rest, whole := bytes.Cut(data, []byte("\n"))
 		data = rest
 		if !whole {
-			s.Torn = true
+			d.Torn = true
 			break
 		}
-		var r Record
-		if err := json.Unmarshal(line, &r); err != nil {
+		if err := d.line(n, line); err != nil {
 			return nil, fmt.Errorf("line %d is damaged: %w", n, err)
 		}
-		if (n == 1) != (r.Run != nil) {
-			return nil, fmt.Errorf("line %d is damaged: the record of the run itself stands first and only there", n)
-		}
-		switch {
-		case r.Run != nil:
-			s.Run = *r.Run
-		case r.Begun != nil:
-			if began[r.Begun.Step] {
-				return nil, fmt.Errorf("line %d is damaged: step %d begins a second time", n, r.Begun.Step)
-			}
-			began[r.Begun.Step] = true
-			s.Steps = append(s.Steps, *r.Begun)
-		case r.Done != nil && began[r.Done.Step]:
-			s.Done[r.Done.Step] = *r.Done
-		case r.Undone != nil && began[r.Undone.Step]:
-			s.Undone[r.Undone.Step] = true
-		case r.Confirm != nil:
-			s.Confirm = r.Confirm
-		case r.End != nil:
-			s.End = r.End
-		default:
-			return nil, fmt.Errorf("line %d is damaged: it is no known record of a step that has begun", n)
-		}
 	}
-	if s.Run.Run == 0 {
-		if len(s.Steps) > 0 {
-			return nil, fmt.Errorf("line 1 is damaged: the run has no number")
-		}
+	if d.Run.Run == 0 {
 		return nil, nil
 	}
-	return s, nil
+	return d.Story, nil
+}
+
+// A decoder puts a story together line by line.
+type decoder struct {
+	*Story
+	began map[int]bool
+}
+
+func newDecoder() *decoder {
+	return &decoder{&Story{Done: map[int]Done{}, Undone: map[int]bool{}}, map[int]bool{}}
+}
+
+// line adds a line's record. One that does not fit the story is an error, and adds nothing.
+func (d *decoder) line(n int, line []byte) error {
+	var r Record
+	if err := json.Unmarshal(line, &r); err != nil {
+		return err
+	}
+	if (n == 1) != (r.Run != nil) {
+		return errors.New("the record of the run itself stands first and only there")
+	}
+	switch {
+	case r.Run != nil && r.Run.Run < 1:
+		return errors.New("the run has no number")
+	case r.Run != nil:
+		d.Run = *r.Run
+	case r.Begun != nil:
+		if err := d.check(r.Begun); err != nil {
+			return err
+		}
+		d.began[r.Begun.Step] = true
+		d.Steps = append(d.Steps, *r.Begun)
+	case r.Done != nil && d.began[r.Done.Step]:
+		d.Done[r.Done.Step] = *r.Done
+	case r.Undone != nil && d.began[r.Undone.Step]:
+		d.Undone[r.Undone.Step] = true
+	case r.Confirm != nil:
+		d.Confirm = r.Confirm
+	case r.End != nil:
+		d.End = r.End
+	default:
+		return errors.New("it is no known record of a step that has begun")
+	}
+	return nil
+}
+
+// check says what in the record of a step that begins no run can have written.
+func (d *decoder) check(b *Begun) error {
+	switch {
+	case b.Step < 1 || b.Node == state.NodeAddr{}:
+		return errors.New("the step has no number or no node")
+	case d.began[b.Step]:
+		return fmt.Errorf("step %d begins a second time", b.Step)
+	case b.Back == nil && d.Run.Rollback != "":
+		return fmt.Errorf("step %d does not say where it goes back to", b.Step)
+	}
+	for _, c := range b.Changes {
+		if _, err := state.ParseLocal(b.Node, c.Object); err != nil {
+			return fmt.Errorf("step %d: %w", b.Step, err)
+		}
+		if c.At < 0 || c.Made != nil && len(c.Made.Made) == 0 || c.Origin != nil && c.Origin.Addr.IsNode() {
+			return fmt.Errorf("step %d: %s: what the ledger had of it is not whole", b.Step, c.Object)
+		}
+	}
+	return nil
 }

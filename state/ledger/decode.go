@@ -9,6 +9,16 @@ import (
 	"github.com/opdbus/opdbus/state"
 )
 
+// A VersionError says that a ledger is of a format that is not known.
+type VersionError struct{ Version int }
+
+func (e *VersionError) Error() string {
+	return fmt.Sprintf("its format is version %d, and this opdbus knows version %d only", e.Version, version)
+}
+
+// Newer says whether a later opdbus wrote it.
+func (e *VersionError) Newer() bool { return e.Version > version }
+
 // Decode reads a ledger from its file's bytes. It is read before every plan, and with many objects nearly all of that would be
 // time spent in encoding/json on values that nobody will look at. So what Encode wrote is taken apart by its lines, and
 // values are left as they stand; what anybody else wrote goes through encoding/json.
@@ -25,7 +35,7 @@ func Decode(data []byte) (*Ledger, error) {
 		head, nodes = file.Head, file.Nodes
 	}
 	if head.Version != version {
-		return nil, fmt.Errorf("its format is version %d, and this opdbus knows version %d only", head.Version, version)
+		return nil, &VersionError{head.Version}
 	}
 	l := New()
 	l.Head = head

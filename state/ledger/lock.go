@@ -85,7 +85,7 @@ func Take(ctx context.Context, path, command string, timeout time.Duration, wait
 	if dead, ok := readHolder(f); ok {
 		l.Dead = &dead
 	}
-	start, err := startTime()
+	start, err := startTimeOf("self")
 	if err != nil {
 		_ = l.Release()
 		return nil, err
@@ -136,16 +136,17 @@ func readHolder(f *os.File) (Holder, bool) {
 	return h, true
 }
 
-// startTime is field 22 of /proc/self/stat; the command name before it may hold spaces and parentheses.
-func startTime() (uint64, error) {
-	data, err := os.ReadFile("/proc/self/stat")
+// startTimeOf is field 22 of /proc/PID/stat; the command name before it may hold spaces and parentheses.
+func startTimeOf(pid string) (uint64, error) {
+	path := "/proc/" + pid + "/stat"
+	data, err := os.ReadFile(path)
 	if err != nil {
 		return 0, fmt.Errorf("cannot read the process's start time: %w", err)
 	}
-	_, rest, _ := strings.Cut(string(data[strings.LastIndexByte(string(data), ')'):]), " ")
+	_, rest, _ := strings.Cut(string(data[strings.LastIndexByte(string(data), ')')+1:]), " ")
 	fields := strings.Fields(rest)
 	if len(fields) < 20 {
-		return 0, fmt.Errorf("cannot read the process's start time from /proc/self/stat")
+		return 0, fmt.Errorf("cannot read the process's start time from %s", path)
 	}
 	return strconv.ParseUint(fields[19], 10, 64)
 }

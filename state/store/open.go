@@ -30,6 +30,28 @@ func (e *Error) Unwrap() error { return e.Err }
 
 // Open finds the host's store and checks that it can be used: that it is there, on btrfs and wholly made.
 func Open(host state.Host) (*Store, error) {
+	s, err := Find(host)
+	if err != nil {
+		return nil, err
+	}
+	fail := func(problem, remedy string, err error) (*Store, error) {
+		return nil, &Error{s.Dir(), problem, remedy, err}
+	}
+	for _, part := range s.parts() {
+		switch _, err := os.Lstat(part.path); {
+		case errors.Is(err, fs.ErrPermission):
+			return fail("cannot be read", "run as root", err)
+		case errors.Is(err, fs.ErrNotExist):
+			return fail("is not initialised ("+part.path+" is missing)", "run `opdbus init`", err)
+		case err != nil:
+			return nil, fmt.Errorf("cannot open store %s: %w", s.Dir(), err)
+		}
+	}
+	return s, nil
+}
+
+// Find finds the host's store and checks that it is there and on btrfs; it may be made in part only.
+func Find(host state.Host) (*Store, error) {
 	l := LayoutOf(host)
 	fail := func(problem, remedy string, err error) (*Store, error) {
 		return nil, &Error{l.Dir(), problem, remedy, err}
@@ -49,20 +71,6 @@ func Open(host state.Host) (*Store, error) {
 	}
 	if !fsys.btrfs {
 		return fail("is not on btrfs ("+fsys.name+")", "run `opdbus init`", fs.ErrNotExist)
-	}
-	var parts []string
-	for _, d := range l.directories() {
-		parts = append(parts, d.path)
-	}
-	for _, part := range append(parts, l.Key()) {
-		switch _, err := os.Lstat(part); {
-		case errors.Is(err, fs.ErrPermission):
-			return fail("cannot be read", "run as root", err)
-		case errors.Is(err, fs.ErrNotExist):
-			return fail("is not initialised ("+part+" is missing)", "run `opdbus init`", err)
-		case err != nil:
-			return nil, fmt.Errorf("cannot open store %s: %w", l.Dir(), err)
-		}
 	}
 	return &Store{l}, nil
 }
