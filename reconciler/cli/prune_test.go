@@ -15,11 +15,15 @@ import (
 // prunable is a world with runs enough that some snapshots are needed and others are not.
 func prunable(t *testing.T) *world {
 	w := applied(t)
+	w.applyOthers()
+	return w
+}
+
+func (w *world) applyOthers() {
 	w.must(apply()...)
 	for range 3 {
 		w.must("undo", "--auto-approve")
 	}
-	return w
 }
 
 func prune() []string { return []string{"snapshots", "prune", "--keep", "1"} }
@@ -86,4 +90,15 @@ func (m *matrix) pruneWith(t *testing.T, o faulttest.Options) {
 		m.tried[fmt.Sprintf("exit code %d, gone: %v", code, state == m.after)]++
 		w.unmount()
 	})
+}
+
+// TestPowerPrune cuts the power during the deletion of snapshots, and after it: btrfs may bring back a deleted subvolume.
+func TestPowerPrune(t *testing.T) {
+	p := newPowerRun(t, btrfsDisk(t))
+	p.applyOthers()
+	p.synced()
+	p.must(prune()...)
+	p.end()
+	require.Len(t, p.allowed, 2)
+	p.check(t, stride(t))
 }
