@@ -32,11 +32,23 @@ type PastRun struct {
 	Nodes     []PastNode `json:"nodes"`              // those that it had begun to change
 }
 
-// A PastNode is what became of a node in a run: "done", "taken back", or "not complete".
+// A PastNode is what became of a node in a run: "done", "taken back", "not complete", or
+// "rolled back" by a later run.
 type PastNode struct {
 	Node    state.NodeAddr `json:"address"`
 	Outcome string         `json:"outcome"`
 	Changes int            `json:"changes"`
+}
+
+// RolledBack says how many of the run's nodes later runs have rolled back.
+func (p PastRun) RolledBack() int {
+	n := 0
+	for _, node := range p.Nodes {
+		if node.Outcome == stepRolledBack {
+			n++
+		}
+	}
+	return n
 }
 
 // The outcomes of a node's step.
@@ -44,6 +56,7 @@ const (
 	stepDone        = "done"
 	stepTakenBack   = journal.TakenBack
 	stepNotComplete = "not complete"
+	stepRolledBack  = "rolled back" // by a later run, whatever it was before
 )
 
 // An Unreadable run has a journal that cannot be read.
@@ -54,25 +67,40 @@ type Unreadable struct {
 
 // History tells of the runs, newest first, and of those whose journal cannot be read.
 func (r *Reconciler) History() ([]PastRun, []Unreadable, error) {
+	stories, unreadable, err := r.stories()
+	if err != nil {
+		return nil, nil, err
+	}
+	gone := rolledBack(stories)
+	var past []PastRun
+	for _, s := range slices.Backward(stories) {
+		past = append(past, pastRun(s, gone))
+	}
+	slices.Reverse(unreadable)
+	return past, unreadable, nil
+}
+
+// stories reads all journals, oldest first.
+func (r *Reconciler) stories() ([]*journal.Story, []Unreadable, error) {
 	runs, err := journal.Runs(r.Store.JournalDir())
 	if err != nil {
 		return nil, nil, err
 	}
-	var past []PastRun
+	var stories []*journal.Story
 	var unreadable []Unreadable
-	for _, n := range slices.Backward(runs) {
+	for _, n := range runs {
 		story, err := journal.Read(r.Store.JournalDir(), n)
 		switch {
 		case err != nil:
 			unreadable = append(unreadable, Unreadable{n, err})
 		case story != nil: // a run without one whole record touched nothing
-			past = append(past, pastRun(story))
+			stories = append(stories, story)
 		}
 	}
-	return past, unreadable, nil
+	return stories, unreadable, nil
 }
 
-func pastRun(s *journal.Story) PastRun {
+func pastRun(s *journal.Story, gone map[state.Step]bool) PastRun {
 	p := PastRun{
 		Run: s.Run.Run, Started: s.Run.Started, Command: s.Run.Command, Opdbus: s.Run.Opdbus, Outcome: CutOff,
 		OnFailure: s.Run.OnFailure, Digest: s.Run.Digest, Commit: s.Run.Commit, Rollback: s.Run.Rollback, Planned: s.Run.Steps, Nodes: []PastNode{},
@@ -86,7 +114,11 @@ func pastRun(s *journal.Story) PastRun {
 		p.Outcome, p.Error, p.Ended = s.End.Outcome, s.End.Error, &s.End.Ended
 	}
 	for _, b := range s.Steps {
-		p.Nodes = append(p.Nodes, PastNode{b.Node, stepOutcome(s, b.Step), len(b.Changes)})
+		outcome := stepOutcome(s, b.Step)
+		if gone[state.Step{Run: p.Run, Step: b.Step}] {
+			outcome = stepRolledBack
+		}
+		p.Nodes = append(p.Nodes, PastNode{b.Node, outcome, len(b.Changes)})
 	}
 	return p
 }

@@ -35,7 +35,11 @@ func (r *Reconciler) Retell(run int, l *ledger.Ledger) (*PastRun, []PastStep, er
 	if err != nil {
 		return nil, nil, err
 	}
-	past := pastRun(story)
+	all, _, err := r.stories()
+	if err != nil {
+		return nil, nil, err
+	}
+	past := pastRun(story, rolledBack(all))
 	steps := make([]PastStep, len(story.Steps))
 	for i, b := range story.Steps {
 		steps[i] = PastStep{PastNode: past.Nodes[i], Deleted: b.Delete, Pre: b.Pre, Post: story.Done[b.Step].Post}

@@ -49,7 +49,7 @@ func (r *Reconciler) Why(ctx context.Context, config *state.Config, l *ledger.Le
 		return nil, err
 	}
 	if story != nil {
-		past := pastRun(story)
+		past := pastRun(story, nil)
 		w.Changed = &past
 	}
 	return w, nil

@@ -43,13 +43,24 @@ broken, cut off), which nodes they changed, and the plan's digest and commit. op
 			}
 			var table [][]string
 			for _, p := range past {
-				table = append(table, []string{fmt.Sprint(p.Run), p.Started.Format(time.RFC3339), p.Command, p.Outcome, nodesText(p.Nodes), shortDigest(p.Digest), or(p.Commit, "-")})
+				table = append(table, []string{fmt.Sprint(p.Run), p.Started.Format(time.RFC3339), p.Command, effectText(p), nodesText(p.Nodes), shortDigest(p.Digest), or(p.Commit, "-")})
 			}
 			return render.Table(a.out, []string{"RUN", "WHEN", "COMMAND", "OUTCOME", "NODES", "PLAN", "COMMIT"}, table)
 		},
 	}
 	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	return c
+}
+
+// effectText is a run's outcome, and whether later runs have taken it back.
+func effectText(p reconciler.PastRun) string {
+	switch p.RolledBack() {
+	case 0:
+		return p.Outcome
+	case len(p.Nodes):
+		return p.Outcome + ", rolled back"
+	}
+	return p.Outcome + ", partly rolled back"
 }
 
 // nodesText lists the first nodes of a run.
