@@ -17,13 +17,11 @@ func appliedTwice(t *testing.T) *world {
 	return w
 }
 
-// rollback takes back both runs, one node after the other.
-func rollback() []string {
-	return []string{"rollback", "--all", "--auto-approve", "--parallelism", "1"}
-}
+// rollback takes back both runs.
+func rollback() []string { return []string{"rollback", "--all", "--auto-approve"} }
 
 // undo takes back the last run.
-func undo() []string { return []string{"undo", "--auto-approve", "--parallelism", "1"} }
+func undo() []string { return []string{"undo", "--auto-approve"} }
 
 // TestKillRollback kills a rollback of everything at each of its system calls that change something, and that of one run at
 // some. The host is then as before the rollback or as after it, and not somewhere on the way.

@@ -86,7 +86,8 @@ func (w *world) mount(image string) {
 
 func (w *world) unmount() {
 	if w.mounted {
-		w.sh("umount -R mnt")
+		// A store in an image is let go of by the kernel a moment after it is unmounted.
+		w.sh("for try in $(seq 50); do ! umount -R mnt 2>/dev/null || exit 0; sleep 0.1; done; umount -R mnt")
 		w.mounted = false
 	}
 }

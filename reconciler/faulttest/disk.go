@@ -12,6 +12,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
@@ -124,7 +125,14 @@ func (d *Disk) Mount() (dir string) {
 // Unmount unmounts the disk, which writes what was not yet written.
 func (d *Disk) Unmount() {
 	d.t.Helper()
-	require.NoError(d.t, unix.Unmount(d.path("mounted"), 0), "cannot unmount the disk")
+	var err error
+	for range 50 { // an image on it is let go of by the kernel a moment after it is unmounted
+		if err = unix.Unmount(d.path("mounted"), 0); err != unix.EBUSY {
+			break
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
+	require.NoError(d.t, err, "cannot unmount the disk")
 	d.mounted = false
 }
 
