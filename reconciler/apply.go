@@ -168,9 +168,15 @@ func (r *Reconciler) nextRun(owned *ledger.Ledger) (int, error) {
 	if err != nil {
 		return 0, err
 	}
+	aside, _, err := journal.Aside(r.Store.JournalDir())
+	if err != nil {
+		return 0, err
+	}
 	last := owned.Run
-	if len(runs) > 0 {
-		last = max(last, runs[len(runs)-1])
+	for _, of := range [][]int{runs, aside} {
+		if len(of) > 0 {
+			last = max(last, of[len(of)-1])
+		}
 	}
 	return last + 1, nil
 }
@@ -245,7 +251,11 @@ func (run *run) finish(ctx context.Context, failure error) error {
 	var check *CheckError
 	failed := &FailedError{Run: run.number, Err: failure, Outcome: journal.Kept, Policy: run.onFailure, Interrupted: ctx.Err() != nil,
 		Verification: errors.As(failure, &check)}
-	if run.onFailure != OnFailureStop {
+	if run.onFailure == OnFailureStop {
+		if err := run.disownIncomplete(); err != nil {
+			failed.Undo, failed.Outcome = err, journal.Broken
+		}
+	} else {
 		failed.Outcome = journal.TakenBack
 		// Taking back is finished whoever asks to stop in the meantime: the host is not left in between.
 		if failed.Undo = run.takeBack(context.WithoutCancel(ctx), run.onFailure == OnFailureRollback); failed.Undo != nil {

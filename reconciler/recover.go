@@ -29,6 +29,10 @@ func (r *Reconciler) CutOff() (*journal.Story, error) {
 		return nil, err
 	}
 	story, err := journal.Read(r.Store.JournalDir(), last)
+	var damaged *journal.DamagedError
+	if errors.As(err, &damaged) {
+		return nil, fmt.Errorf("%w; opdbus fsck says what is known of that run, and opdbus recover --abandon ends it as it is", err)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -54,6 +58,11 @@ type RecoverOptions struct {
 // has confirmed it in time. Its caller holds the lock. Nil: there was nothing to recover.
 func (r *Reconciler) Recover(ctx context.Context, o RecoverOptions) (*Recovery, error) {
 	story, err := r.CutOff()
+	var damaged *journal.DamagedError
+	if o.Abandon && errors.As(err, &damaged) {
+		_, err := journal.SetAside(r.Store.JournalDir(), damaged.Run)
+		return &Recovery{Run: damaged.Run, Outcome: journal.Kept}, err
+	}
 	if err != nil || story == nil || o.Run > 0 && story.Run.Run != o.Run {
 		return nil, err
 	}
@@ -74,6 +83,9 @@ func (r *Reconciler) Recover(ctx context.Context, o RecoverOptions) (*Recovery, 
 	switch {
 	case o.Abandon:
 		recovery.Outcome = journal.Kept
+		if err := run.disownIncomplete(); err != nil {
+			return nil, errors.Join(err, run.journal.Close())
+		}
 		return recovery, run.end(journal.Kept, why+" and abandoned: the host was left as it was")
 	case waiting:
 		why = "nobody confirmed it in time"

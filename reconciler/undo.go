@@ -186,6 +186,23 @@ func (run *run) disown(b journal.Begun) error {
 	return run.ledger.Save(run.Store.Ledger())
 }
 
+// disownIncomplete has the ledger not claim what a step did that did not come to its end, in a run whose steps are kept: it then is what
+// the journal tells of the steps that did.
+func (run *run) disownIncomplete() error {
+	any := false
+	for _, b := range slices.Backward(run.steps) {
+		if run.done[b.Step] {
+			any = true
+		} else if err := disown(run.ledger, b); err != nil {
+			return err
+		}
+	}
+	if !any {
+		run.ledger.Head = run.before
+	}
+	return run.ledger.Save(run.Store.Ledger())
+}
+
 // disown puts a ledger back to what it had before a step.
 func disown(l *ledger.Ledger, b journal.Begun) error {
 	if b.Back != nil {

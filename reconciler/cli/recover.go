@@ -38,10 +38,11 @@ opdbus owns is then what its complete steps made, and opdbus verify and plan sho
 				return err
 			}
 			story, err := r.CutOff()
-			if err != nil {
+			var damaged *journal.DamagedError
+			if err != nil && !(o.Abandon && errors.As(err, &damaged)) {
 				return err
 			}
-			if story == nil {
+			if err == nil && story == nil {
 				fmt.Fprintln(a.out, "No run was cut off.")
 				return errors.Join(a.tidy(c.Context(), r, timeout), a.recoverPruning(c.Context(), r, timeout))
 			}

@@ -9,6 +9,9 @@ import (
 	"unicode/utf8"
 )
 
+// Clean makes a text of others fit to be printed on one line of a terminal.
+func Clean(s string) string { return clean(s, false) }
+
 // clean makes foreign text harmless on a terminal: control characters, invisible and direction-changing ones and what is
 // not UTF-8 come out as Go escapes. With ascii, so does everything that is not ASCII.
 func clean(s string, ascii bool) string {
