@@ -44,7 +44,12 @@ func (r *Reconciler) Plan(ctx context.Context, config *state.Config, owned *ledg
 		}
 	}
 	upgraded := r.upgraded(config, owned, items)
+	given := leaving(items)
 	for _, it := range items {
+		if err := it.taken(given); err != nil {
+			diags.Errorf(it.source("target"), "Conflict at "+it.addr.String(), "%s.", sentence(err))
+			continue
+		}
 		c, changed, err := it.change(config, o)
 		if conflict, ok := asConflict(err); ok {
 			diags.Errorf(it.source("target"), "Conflict at "+it.addr.String(), "%s", conflict)
