@@ -86,8 +86,8 @@ func (w *world) mount(image string) {
 
 func (w *world) unmount() {
 	if w.mounted {
-		// A store in an image is let go of by the kernel a moment after it is unmounted.
-		w.sh("for try in $(seq 50); do ! umount -R mnt 2>/dev/null || exit 0; sleep 0.1; done; umount -R mnt")
+		// Another mount namespace that was made in the meantime, by a container say, may hold on to it: then it goes when that does.
+		w.sh("sync -f mnt; for try in $(seq 20); do ! umount -R mnt 2>/dev/null || exit 0; sleep 0.1; done; umount -R -l mnt")
 		w.mounted = false
 	}
 }

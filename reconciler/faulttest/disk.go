@@ -126,8 +126,14 @@ func (d *Disk) Mount() (dir string) {
 func (d *Disk) Unmount() {
 	d.t.Helper()
 	var err error
-	for range 50 { // an image on it is let go of by the kernel a moment after it is unmounted
-		if err = unix.Unmount(d.path("mounted"), 0); err != unix.EBUSY {
+	for try := range 20 {
+		flags := 0
+		if try == 19 {
+			// An image that is mounted on it is held by another mount namespace, and is let go of when that ends.
+			flags = unix.MNT_DETACH
+			run(d.t, "sync", "-f", d.path("mounted"))
+		}
+		if err = unix.Unmount(d.path("mounted"), flags); err != unix.EBUSY {
 			break
 		}
 		time.Sleep(100 * time.Millisecond)
