@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/hashicorp/go-hclog"
 	"golang.org/x/sys/unix"
@@ -53,6 +54,9 @@ func initialise(ctx context.Context, l Layout, w *work, opts Options) error {
 	if os.Geteuid() != 0 {
 		return errors.New("it takes root")
 	}
+	if strings.ContainsFunc(l.inside, unicode.IsControl) {
+		return errors.New("its path has a control character, which no unit of systemd can hold")
+	}
 	if err := l.contained(l.Dir(), l.host.Path(unitDir)); err != nil {
 		return err
 	}
@@ -85,6 +89,9 @@ func initialise(ctx context.Context, l Layout, w *work, opts Options) error {
 		}
 	}
 	if err := l.key(w); err != nil {
+		return err
+	}
+	if err := l.recoverUnit(w); err != nil {
 		return err
 	}
 	if !w.report.Made() {

@@ -32,13 +32,26 @@ drwx------ /var/lib/op-dbus/state/journal
 -rw------- /var/lib/op-dbus/state/key
 `
 
-const unitTree = `drwxr-xr-x /etc
+// recoverTree is of the unit that recovers at boot, unitTree with that of the image's mount too.
+const (
+	recoverTree = `drwxr-xr-x /etc
+drwxr-xr-x /etc/systemd
+drwxr-xr-x /etc/systemd/system
+drwxr-xr-x /etc/systemd/system/multi-user.target.wants
+Lrwxrwxrwx /etc/systemd/system/multi-user.target.wants/opdbus-recover.service -> /etc/systemd/system/opdbus-recover.service
+-rw-r--r-- /etc/systemd/system/opdbus-recover.service
+`
+	unitTree = `drwxr-xr-x /etc
 drwxr-xr-x /etc/systemd
 drwxr-xr-x /etc/systemd/system
 drwxr-xr-x /etc/systemd/system/local-fs.target.wants
 Lrwxrwxrwx /etc/systemd/system/local-fs.target.wants/var-lib-op\x2ddbus.mount -> /etc/systemd/system/var-lib-op\x2ddbus.mount
+drwxr-xr-x /etc/systemd/system/multi-user.target.wants
+Lrwxrwxrwx /etc/systemd/system/multi-user.target.wants/opdbus-recover.service -> /etc/systemd/system/opdbus-recover.service
+-rw-r--r-- /etc/systemd/system/opdbus-recover.service
 -rw-r--r-- /etc/systemd/system/var-lib-op\x2ddbus.mount
 `
+)
 
 func TestInitOnBtrfs(t *testing.T) {
 	host := onBtrfs(t)
@@ -57,9 +70,15 @@ made directory /var/lib/op-dbus/deployment/images
 made directory /var/lib/op-dbus/state
 made directory /var/lib/op-dbus/state/journal
 made key /var/lib/op-dbus/state/key
+made directory /etc
+made directory /etc/systemd
+made directory /etc/systemd/system
+made directory /etc/systemd/system/multi-user.target.wants
+made unit /etc/systemd/system/opdbus-recover.service
+made link /etc/systemd/system/multi-user.target.wants/opdbus-recover.service
 `, lines(host, report))
 		assert.True(t, report.Made())
-		assert.Equal(t, storeTree, tree(t, host))
+		assert.Equal(t, recoverTree+storeTree, tree(t, host))
 	})
 
 	t.Run("does nothing the second time", func(t *testing.T) {
@@ -75,6 +94,8 @@ directory /var/lib/op-dbus/deployment/images is there already
 directory /var/lib/op-dbus/state is there already
 directory /var/lib/op-dbus/state/journal is there already
 key /var/lib/op-dbus/state/key is there already
+unit /etc/systemd/system/opdbus-recover.service is there already
+link /etc/systemd/system/multi-user.target.wants/opdbus-recover.service is there already
 `, lines(host, report))
 		assert.False(t, report.Made())
 		again, err := os.ReadFile(store.LayoutOf(host).Key())
@@ -168,6 +189,9 @@ made directory /var/lib/op-dbus/deployment/images
 made directory /var/lib/op-dbus/state
 made directory /var/lib/op-dbus/state/journal
 made key /var/lib/op-dbus/state/key
+made directory /etc/systemd/system/multi-user.target.wants
+made unit /etc/systemd/system/opdbus-recover.service
+made link /etc/systemd/system/multi-user.target.wants/opdbus-recover.service
 `, lines(host, report))
 		assert.Equal(t, unitTree+storeTree+"-rw------- /var/lib/op-dbus.btrfs 512 MiB\n", tree(t, host))
 		var st unix.Stat_t
@@ -272,6 +296,9 @@ func TestInitAfterTrouble(t *testing.T) {
 		{"a unit that cannot be enabled", func(t *testing.T, host state.Host) {
 			put(t, host, "/etc/systemd/system/local-fs.target.wants", "a file")
 		}, opts, `local-fs.target.wants/var-lib-op\x2ddbus.mount: not a directory`},
+		{"a unit of recovery that cannot be enabled", func(t *testing.T, host state.Host) {
+			put(t, host, "/etc/systemd/system/multi-user.target.wants", "a file")
+		}, opts, `multi-user.target.wants/opdbus-recover.service: not a directory`},
 		{"a link out of the root", func(t *testing.T, host state.Host) { require.NoError(t, os.Symlink("/tmp", host.Path("/var"))) }, opts,
 			"ROOT/var leads out of the root ROOT to /tmp"},
 		{"a link to the store", func(t *testing.T, host state.Host) {
@@ -355,23 +382,5 @@ func TestInitAfterTrouble(t *testing.T) {
 		_, err = store.Init(ctx, host, opts)
 		assert.ErrorIs(t, err, context.DeadlineExceeded)
 		assert.ErrorContains(t, err, "cannot lock "+host.Root+"/var/lib, somebody else has")
-	})
-}
-
-func TestMountUnit(t *testing.T) {
-	t.Run("is called as systemd wants it, whatever the store's path", func(t *testing.T) {
-		snapshottest.Need(t, "systemd-escape")
-		host := onTmpfs(t, 512)
-		host.Store = "/srv/a b-c%d.x/.öp"
-		t.Cleanup(func() { unmount(host) })
-		_, err := store.Init(t.Context(), host, store.Options{ImageSize: 300 << 20})
-		require.NoError(t, err)
-		name, err := exec.Command("systemd-escape", "--path", "--suffix=mount", host.Store).Output()
-		require.NoError(t, err)
-		content, err := os.ReadFile(host.Path("/etc/systemd/system/" + strings.TrimSpace(string(name))))
-		require.NoError(t, err)
-		assert.Contains(t, string(content), "What=/srv/a b-c%%d.x/.öp.btrfs\nWhere=/srv/a b-c%%d.x/.öp\n")
-		_, err = store.Open(host)
-		require.NoError(t, err)
 	})
 }

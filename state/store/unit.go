@@ -15,12 +15,16 @@ import (
 
 const unitDir = "/etc/systemd/system"
 
-// mountUnit installs and enables the unit that mounts the image at boot (systemd.mount(5)). It does so by files, so that
-// no systemd need be running; one that runs reads them at its next reload.
+// mountUnit installs and enables the unit that mounts the image at boot (systemd.mount(5)).
 func (l Layout) mountUnit(w *work) error {
-	name := unit.UnitNamePathEscape(l.inside) + ".mount"
+	return l.install(w, unit.UnitNamePathEscape(l.inside)+".mount", "local-fs.target", mountUnitText(l.inside))
+}
+
+// install writes and enables a unit. It does so by files, so that no systemd need be running; one that runs reads them at
+// its next reload. A unit that is there is somebody's, and stays.
+func (l Layout) install(w *work, name, wantedBy, text string) error {
 	file := filepath.Join(l.host.Path(unitDir), name)
-	wants := filepath.Join(l.host.Path(unitDir), "local-fs.target.wants")
+	wants := filepath.Join(l.host.Path(unitDir), wantedBy+".wants")
 	link := filepath.Join(wants, name)
 	if err := w.parents(wants); err != nil {
 		return err
@@ -31,7 +35,7 @@ func (l Layout) mountUnit(w *work) error {
 	case !errors.Is(err, fs.ErrNotExist):
 		return err
 	default:
-		if err := durable.WriteFile(file, []byte(mountUnitText(l.inside)), 0o644); err != nil {
+		if err := durable.WriteFile(file, []byte(text), 0o644); err != nil {
 			return err
 		}
 		w.made("unit", file, func() error { return os.Remove(file) })
@@ -49,7 +53,6 @@ func (l Layout) mountUnit(w *work) error {
 }
 
 func mountUnitText(dir string) string {
-	dir = strings.ReplaceAll(dir, "%", "%%") // a specifier otherwise
 	return fmt.Sprintf(`[Unit]
 Description=Store of opdbus
 
@@ -61,5 +64,8 @@ Options=%[3]s
 
 [Install]
 WantedBy=local-fs.target
-`, dir, imageSuffix, mountOptions)
+`, literal(dir), imageSuffix, mountOptions)
 }
+
+// literal is a path as the whole value of a setting, where a percent sign begins a specifier.
+func literal(path string) string { return strings.ReplaceAll(path, "%", "%%") }
