@@ -93,19 +93,15 @@ func (s *Store) Writable() error {
 	return nil
 }
 
-// Free is how many bytes more the store's files can take. A store in an image can take no more than the file system that
-// the image grows in.
-func (s *Store) Free() (uint64, error) {
-	fsys, err := filesystemOf(s.Dir())
-	if err != nil {
-		return 0, err
-	}
+// FreeOutside is how many bytes more the image can grow by that holds the store, on the file system that it is on; without an image
+// there is no limit of that sort.
+func (s *Store) FreeOutside() (bytes uint64, image string, err error) {
 	mounted, err := mountedAt(s.Dir())
 	if err != nil || !backs(s.Image(), mounted) {
-		return fsys.free, err
+		return 0, "", err
 	}
 	outer, err := filesystemOf(s.Image())
-	return min(fsys.free, outer.free), err
+	return outer.free, s.Image(), err
 }
 
 // ReadKey reads the key of fingerprints.
