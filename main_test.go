@@ -58,6 +58,7 @@ func layers() []layer {
 		{"reconciler/faulttest", []string{"state/snapshot/snapshottest"}, []string{testify, xsys}},
 		{"reconciler/render", []string{"graph", "state"}, []string{"github.com/aymanbagabas/go-udiff", "github.com/dustin/go-humanize"}},
 		{"reconciler/cli", []string{"graph", "reconciler", "reconciler/render", "state", "state/*"}, []string{"github.com/aymanbagabas/go-udiff", "github.com/mattn/go-shellwords", "github.com/spf13/cobra", "github.com/spf13/pflag", hclog, xsys, "golang.org/x/term"}},
+		{"internal/machine", []string{"state/snapshot/snapshottest"}, []string{testify, xsys}},
 		{"reconciler/bench", []string{"state/snapshot/snapshottest"}, language()},
 		{".", []string{"providers", "reconciler/cli"}, nil},
 	}

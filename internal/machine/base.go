@@ -1,0 +1,123 @@
+package machine
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	_ "embed"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// packages are what is installed on the machine besides the essential ones. This list is all there is to change.
+func packages() []string {
+	return []string{"systemd-sysv", "dbus", "libpam-systemd", "btrfs-progs", "iproute2"}
+}
+
+//go:embed base.sh
+var baseScript string
+
+// patience is how long building the base may take: some two minutes on two processors that have nothing else to do.
+const patience = 15 * time.Minute
+
+// base is the image that machines are copies of, and how long it took to build it; zero when it was there already.
+func base(ctx context.Context) (image string, cost time.Duration, err error) {
+	dir, err := os.UserCacheDir()
+	if err != nil {
+		return "", 0, err
+	}
+	suite, err := suite()
+	if err != nil {
+		return "", 0, err
+	}
+	recipe := strings.Join(append(packages(), suite, runtime.GOARCH, baseScript), "\n")
+	dir = filepath.Join(dir, "opdbus")
+	image = filepath.Join(dir, fmt.Sprintf("machine-%.8x.img", sha256.Sum256([]byte(recipe))))
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return "", 0, err
+	}
+	unlock, err := lock(ctx, filepath.Join(dir, "machine.lock"))
+	if err != nil {
+		return "", 0, err
+	}
+	defer unlock()
+	if _, err := os.Stat(image); !errors.Is(err, fs.ErrNotExist) {
+		return image, 0, err
+	}
+	began := time.Now()
+	if err := build(ctx, image, suite); err != nil {
+		return "", 0, fmt.Errorf("cannot build the machine's base: %w", err)
+	}
+	return image, time.Since(began), nil
+}
+
+// suite is the codename of the host's release, whose packages the host knows where to get.
+func suite() (string, error) {
+	release, err := os.ReadFile("/etc/os-release")
+	if err != nil {
+		return "", err
+	}
+	for line := range strings.Lines(string(release)) {
+		if name, ok := strings.CutPrefix(strings.TrimSpace(line), "VERSION_CODENAME="); ok {
+			return name, nil
+		}
+	}
+	return "", errors.New("the host is no Debian: /etc/os-release names no VERSION_CODENAME")
+}
+
+// lock keeps others out that would build the same at the same time, such as the tests of another package.
+func lock(ctx context.Context, path string) (unlock func(), err error) {
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o644)
+	if err != nil {
+		return nil, err
+	}
+	for {
+		err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+		if err == nil {
+			return func() { f.Close() }, nil
+		}
+		if !errors.Is(err, unix.EWOULDBLOCK) && !errors.Is(err, unix.EINTR) {
+			f.Close()
+			return nil, fmt.Errorf("cannot lock %s: %w", path, err)
+		}
+		select {
+		case <-ctx.Done():
+			f.Close()
+			return nil, fmt.Errorf("cannot lock %s, somebody else is building: %w", path, ctx.Err())
+		case <-time.After(200 * time.Millisecond):
+		}
+	}
+}
+
+// build makes the image beside its place first: one that is there is whole.
+func build(ctx context.Context, image, suite string) error {
+	unfinished := image + ".new"
+	if err := os.Remove(unfinished); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	defer os.Remove(unfinished)
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, "unshare", "--mount", "--propagation", "private", "--pid", "--fork", "--kill-child=KILL", "--mount-proc",
+		"sh", "-c", baseScript, "base.sh", unfinished, suite, strings.Join(packages(), ","))
+	var said bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &said, &said
+	cmd.Env = append(os.Environ(), "PATH="+os.Getenv("PATH")+":/usr/sbin:/sbin", "LC_ALL=C.UTF-8")
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Pdeathsig: syscall.SIGKILL}
+	runtime.LockOSThread() // Pdeathsig comes when the thread ends
+	defer runtime.UnlockOSThread()
+	if err := cmd.Run(); err != nil {
+		return fmt.Errorf("%w: %s", err, said.String())
+	}
+	return os.Rename(unfinished, image)
+}

@@ -1,0 +1,176 @@
+package machine
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/opdbus/opdbus/state/snapshot/snapshottest"
+)
+
+// A Machine is one that runs, until the test ends. Its disk is its own; what is on it stays over Reboot and Cut.
+type Machine struct {
+	t     testing.TB
+	dir   string   // of its image and what else there is of it on the host
+	areas []string // the beginning of the paths of its cgroups, one in each hierarchy
+	boots int
+	boot  *boot
+}
+
+// New boots a fresh machine. Where none can be booted the test is skipped, with the reason; with CI=true it fails.
+func New(t testing.TB) *Machine {
+	t.Helper()
+	snapshottest.Need(t, "systemd-nspawn", "mmdebstrap", "mkfs.btrfs", "btrfstune", "mount", "unshare", "nsenter", "cp", "tar")
+	cannot := t.Skipf
+	if os.Getenv("CI") == "true" {
+		cannot = t.Fatalf
+	}
+	image, cost, err := base(t.Context())
+	if err != nil {
+		cannot("needs a machine: %v", err)
+	}
+	if cost > 0 {
+		t.Logf("building %s took %s", image, cost.Round(time.Second))
+	}
+	hierarchies, err := hierarchies()
+	if err != nil {
+		cannot("needs a machine: %v", err)
+	}
+	m := &Machine{t: t}
+	m.dir, err = os.MkdirTemp("", "opdbus-machine-")
+	require.NoError(t, err)
+	for _, h := range hierarchies {
+		m.areas = append(m.areas, filepath.Join(h, m.Name()))
+	}
+	m.guard()
+	require.NoError(t, os.WriteFile(m.path("boot.sh"), []byte(bootScript), 0o600))
+	m.host("cp", "--sparse=always", "--reflink=auto", image, m.path("image"))
+	m.host("btrfstune", "-f", "-m", m.path("image")) // before Linux 6.7 no two that are mounted may have one id
+	if err := m.start(); err != nil {
+		cannot("needs a machine: %v", err)
+	}
+	return m
+}
+
+// Name is the machine's name on the host, which is in the path of everything that there is of it.
+func (m *Machine) Name() string { return filepath.Base(m.dir) }
+
+func (m *Machine) path(name string) string { return filepath.Join(m.dir, name) }
+
+// guard starts what removes the machine, and has the test wait for it when it ends.
+func (m *Machine) guard() {
+	m.t.Helper()
+	var said bytes.Buffer
+	cmd := exec.Command("sh", append([]string{"-c", guardScript, "guard.sh", m.dir}, m.areas...)...)
+	cmd.Stdout, cmd.Stderr = &said, &said
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true} // Ctrl-C ends the test, and that ends the guard
+	testIsThere, err := cmd.StdinPipe()
+	require.NoError(m.t, err)
+	require.NoError(m.t, cmd.Start())
+	m.t.Cleanup(func() {
+		_ = testIsThere.Close()
+		if err := cmd.Wait(); err != nil {
+			m.t.Errorf("cannot remove the machine %s: %v: %s", m.Name(), err, said.String())
+		}
+		if m.boot != nil {
+			<-m.boot.exited
+			m.released()
+		}
+	})
+}
+
+// Cmd is a command in the machine, as root and with nothing of the test's environment. The machine's systemd starts it, as a unit, and
+// so it may what the machine may: what nsenter(1) itself starts has all the capabilities of the host's root, and could set the host's
+// clock. When the returned command is killed, what runs in the machine goes on.
+func (m *Machine) Cmd(ctx context.Context, argv ...string) *exec.Cmd {
+	args := []string{"--target", strconv.Itoa(m.boot.leader), "--mount", "--uts", "--ipc", "--net", "--pid", "--cgroup", "--root", "--wd",
+		"env", "-i", "PATH=/usr/bin:/bin", "systemd-run", "--quiet", "--collect", "--wait", "--pipe",
+		"--setenv=HOME=/root", "--setenv=LANG=C.UTF-8", "--", "sh", "-c", `"$$@"`, "sh"} // the shell tells of signals
+	for _, arg := range argv {
+		args = append(args, strings.ReplaceAll(arg, "$", "$$")) // systemd expands variables
+	}
+	cmd := exec.CommandContext(ctx, "nsenter", args...)
+	cmd.WaitDelay = 5 * time.Second
+	return cmd
+}
+
+// Run runs a command in the machine. It returns the exit code, which for one that a signal ended is 128 and the signal's number, and
+// everything that it printed.
+func (m *Machine) Run(ctx context.Context, argv ...string) (code int, out string) {
+	m.t.Helper()
+	text, err := m.Cmd(ctx, argv...).CombinedOutput()
+	var exit *exec.ExitError
+	if err != nil && !errors.As(err, &exit) {
+		require.NoError(m.t, err, "%v: %s", argv, text)
+	}
+	if exit != nil {
+		return exit.ExitCode(), string(text)
+	}
+	return 0, string(text)
+}
+
+// Do runs a command in the machine that must succeed, and returns what it printed.
+func (m *Machine) Do(argv ...string) string {
+	m.t.Helper()
+	code, out := m.Run(m.t.Context(), argv...)
+	require.Zero(m.t, code, "%v: %s", argv, out)
+	return out
+}
+
+// Put writes a file in the machine, and makes the directories above it.
+func (m *Machine) Put(path, content string, mode os.FileMode) {
+	m.t.Helper()
+	root := m.root()
+	defer root.Close()
+	name := strings.TrimPrefix(path, "/")
+	require.NoError(m.t, root.MkdirAll(filepath.Dir(name), 0o755))
+	require.NoError(m.t, root.WriteFile(name, []byte(content), mode))
+	require.NoError(m.t, root.Chmod(name, mode))
+}
+
+// Install copies a file of the host, such as a program.
+func (m *Machine) Install(file, path string) {
+	m.t.Helper()
+	content, err := os.ReadFile(file)
+	require.NoError(m.t, err)
+	m.Put(path, string(content), 0o755)
+}
+
+// Get reads a file in the machine.
+func (m *Machine) Get(path string) string {
+	m.t.Helper()
+	root := m.root()
+	defer root.Close()
+	f, err := root.Open(strings.TrimPrefix(path, "/"))
+	require.NoError(m.t, err)
+	defer f.Close()
+	content, err := io.ReadAll(f)
+	require.NoError(m.t, err)
+	return string(content)
+}
+
+// root is the machine's root seen from the host. No link in it leads out of it.
+func (m *Machine) root() *os.Root {
+	m.t.Helper()
+	root, err := os.OpenRoot("/proc/" + strconv.Itoa(m.boot.leader) + "/root")
+	require.NoError(m.t, err)
+	return root
+}
+
+// host runs a command on the host.
+func (m *Machine) host(name string, args ...string) {
+	m.t.Helper()
+	out, err := exec.Command(name, args...).CombinedOutput()
+	require.NoError(m.t, err, "%s %v: %s", name, args, out)
+}
