@@ -114,21 +114,27 @@ type pastStep struct {
 	begun journal.Begun
 }
 
-// stepsSince lists the steps in effect of the runs from a point on, last first.
-func (r *Reconciler) stepsSince(from state.Step) ([]pastStep, error) {
-	runs, err := journal.Runs(r.Store.JournalDir())
+// stepsSince lists the steps in effect of the runs from a point on, last first. All runs since have to be known: what one did that is not
+// would be left in between.
+func (b *back) stepsSince(from state.Step) ([]pastStep, error) {
+	runs, err := journal.Runs(b.Store.JournalDir())
 	if err != nil {
 		return nil, err
 	}
+	aside, _, err := journal.Aside(b.Store.JournalDir())
+	if err != nil {
+		return nil, err
+	}
+	last := b.owned.Run
+	for _, run := range slices.Concat(runs, aside) {
+		last = max(last, run)
+	}
 	var steps []pastStep
-	for i, n := range slices.Backward(runs) {
-		if n < from.Run {
-			break
+	for n := last; n >= max(from.Run, 1); n-- {
+		if _, known := slices.BinarySearch(runs, n); !known {
+			return nil, fmt.Errorf("cannot tell what run %d did, as its journal is gone; opdbus can go back no further than to after that run", n)
 		}
-		if i+1 < len(runs) && runs[i+1] != n+1 {
-			return nil, fmt.Errorf("cannot tell what run %d did, as its journal is gone; opdbus can go back no further than to after that run", n+1)
-		}
-		of, err := r.stepsOf(n)
+		of, err := b.stepsOf(n)
 		if err != nil {
 			return nil, err
 		}

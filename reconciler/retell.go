@@ -48,12 +48,15 @@ func (r *Reconciler) Retell(run int, l *ledger.Ledger) (*PastRun, []PastStep, er
 			if err != nil {
 				return nil, nil, fmt.Errorf("cannot read the journal of run %d: %w", run, err)
 			}
-			c := state.Change{Addr: a, Before: r.Kinds.ToShow(a, jc.Before), After: r.Kinds.ToShow(a, jc.After), Forget: jc.Forget, Replace: jc.Replace, Sensitive: secrets[a]}
+			c := state.Change{Addr: a, Before: r.Kinds.ToShow(a, jc.Before), After: r.Kinds.ToShow(a, jc.After), Forget: jc.Forget, Replace: jc.Replace}
 			if jc.Made != nil {
 				c.Made = r.Kinds.ToShow(a, jc.Made.Made)
 			}
 			if jc.Origin != nil {
 				c.MadeAt = jc.Origin.Addr
+			}
+			if c.Sensitive, err = secrets.of(a, run, c.Before, c.After, c.Made); err != nil {
+				return nil, nil, err
 			}
 			steps[i].Changes = append(steps[i].Changes, c)
 		}
@@ -72,20 +75,34 @@ func (r *Reconciler) ChangesBetween(before, after snapshot.Record, l *ledger.Led
 		was[o.Addr] = o.Live
 	}
 	var changes []state.Change
-	compare := func(a state.Addr, from, to json.RawMessage) {
-		c := state.Change{Addr: a, Before: r.Kinds.ToShow(a, from), After: r.Kinds.ToShow(a, to), Sensitive: secrets[a]}
-		if !state.Same(c.Before, c.After) {
-			changes = append(changes, c)
+	compare := func(a state.Addr, from, to json.RawMessage) error {
+		c := state.Change{Addr: a, Before: r.Kinds.ToShow(a, from), After: r.Kinds.ToShow(a, to)}
+		if state.Same(c.Before, c.After) {
+			return nil
 		}
+		for _, run := range []int{before.Run, after.Run} {
+			names, err := secrets.of(a, run, c.Before, c.After)
+			if err != nil {
+				return err
+			}
+			c.Sensitive = union(c.Sensitive, names)
+		}
+		changes = append(changes, c)
+		return nil
 	}
 	seen := make(map[state.Addr]bool, len(after.Objects))
 	for _, o := range after.Objects {
 		seen[o.Addr] = true
-		compare(o.Addr, was[o.Addr], o.Live)
+		if err := compare(o.Addr, was[o.Addr], o.Live); err != nil {
+			return nil, err
+		}
 	}
 	for _, o := range before.Objects {
-		if !seen[o.Addr] {
-			compare(o.Addr, o.Live, nil)
+		if seen[o.Addr] {
+			continue
+		}
+		if err := compare(o.Addr, o.Live, nil); err != nil {
+			return nil, err
 		}
 	}
 	return changes, nil
@@ -99,70 +116,10 @@ func (r *Reconciler) Recorded(record snapshot.Record, l *ledger.Ledger) ([]state
 	}
 	objects := make([]state.Change, len(record.Objects))
 	for i, o := range record.Objects {
-		objects[i] = state.Change{Addr: o.Addr, After: r.Kinds.ToShow(o.Addr, o.Live), Sensitive: secrets[o.Addr]}
+		objects[i] = state.Change{Addr: o.Addr, After: r.Kinds.ToShow(o.Addr, o.Live)}
+		if objects[i].Sensitive, err = secrets.of(o.Addr, record.Run, objects[i].After); err != nil {
+			return nil, err
+		}
 	}
 	return objects, nil
-}
-
-// SecretPaths are the paths in a node's tree, and in its snapshots, whose content is or ever was secret.
-func (r *Reconciler) SecretPaths(node state.NodeAddr, l *ledger.Ledger) (map[string]bool, error) {
-	secrets, err := r.secrets(l)
-	if err != nil {
-		return nil, err
-	}
-	paths := map[string]bool{}
-	for a := range secrets {
-		if k := r.Kinds.For(a); a.Node == node && k != nil && k.InTree {
-			paths[a.Key] = true
-		}
-	}
-	return paths, nil
-}
-
-// secrets names the attributes that are, or ever were, sensitive, by object: a record does not say it of its own values, and
-// what was secret once is not shown because it is public, or gone, by now.
-func (r *Reconciler) secrets(l *ledger.Ledger) (map[state.Addr][]string, error) {
-	secrets := map[state.Addr][]string{}
-	add := func(node state.NodeAddr, object string, names []string) error {
-		if len(names) == 0 {
-			return nil
-		}
-		a, err := state.ParseLocal(node, object)
-		if err == nil {
-			secrets[a] = union(secrets[a], names)
-		}
-		return err
-	}
-	for _, node := range l.Addrs() {
-		for _, e := range l.Node(node).Objects {
-			if err := add(node, e.Object, e.Sensitive); err != nil {
-				return nil, fmt.Errorf("cannot read the ledger: %w", err)
-			}
-		}
-	}
-	runs, err := journal.Runs(r.Store.JournalDir())
-	if err != nil {
-		return nil, err
-	}
-	for _, run := range runs {
-		story, err := journal.Read(r.Store.JournalDir(), run)
-		if err != nil {
-			return nil, fmt.Errorf("cannot tell what is secret: %w", err)
-		}
-		if story == nil {
-			continue
-		}
-		for _, b := range story.Steps {
-			for _, c := range b.Changes {
-				names := c.Sensitive
-				if c.Made != nil {
-					names = union(names, c.Made.Sensitive)
-				}
-				if err := add(b.Node, c.Object, names); err != nil {
-					return nil, fmt.Errorf("cannot read the journal of run %d: %w", run, err)
-				}
-			}
-		}
-	}
-	return secrets, nil
 }

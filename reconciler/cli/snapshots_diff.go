@@ -33,7 +33,7 @@ Files are compared by content, mode, owner and type; times do not count.`,
 					return err
 				}
 			}
-			secret, err := r.SecretPaths(s[0].Node, l)
+			secret, err := r.SecretPaths(l, s[0].Head, s[1].Head)
 			if err != nil {
 				return err
 			}
@@ -74,7 +74,7 @@ type fileRow struct {
 	After  *snapshot.File `json:"after"`
 }
 
-func fileRows(differences []snapshot.FileDifference, secret map[string]bool, key []byte) []fileRow {
+func fileRows(differences []snapshot.FileDifference, secret func(path string) bool, key []byte) []fileRow {
 	rows := make([]fileRow, 0, len(differences))
 	for _, d := range differences {
 		action := state.Update

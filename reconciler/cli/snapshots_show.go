@@ -31,7 +31,7 @@ func (a *app) snapshotsShowCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			secret, err := r.SecretPaths(s[0].Node, l)
+			secret, err := r.SecretPaths(l, s[0].Head)
 			if err != nil {
 				return err
 			}
@@ -166,7 +166,7 @@ func summaryText(files []snapshot.File) string {
 	return strings.Join(parts, ", ")
 }
 
-func (a *app) snapshotJSON(s opened, files []snapshot.File, secret map[string]bool, objects []state.Change, key []byte) error {
+func (a *app) snapshotJSON(s opened, files []snapshot.File, secret func(path string) bool, objects []state.Change, key []byte) error {
 	shown := make([]snapshot.File, len(files))
 	for i, f := range files {
 		shown[i] = *maskedFile(&f, secret, key)
@@ -193,8 +193,8 @@ func (a *app) snapshotJSON(s opened, files []snapshot.File, secret map[string]bo
 }
 
 // maskedFile is a file as it may be shown; nil stays nil.
-func maskedFile(f *snapshot.File, secret map[string]bool, key []byte) *snapshot.File {
-	if f == nil || !secret[f.Path] {
+func maskedFile(f *snapshot.File, secret func(path string) bool, key []byte) *snapshot.File {
+	if f == nil || !secret(f.Path) {
 		return f
 	}
 	masked := f.Masked(key)

@@ -62,6 +62,12 @@ func NewSalvage(data []byte) *Salvage {
 	return s
 }
 
+// Touched says whether the run may have changed a node by a step that nothing is known of any more.
+func (s *Salvage) Touched(node state.NodeAddr) bool {
+	known := slices.ContainsFunc(s.Steps, func(b Begun) bool { return b.Node == node })
+	return slices.Contains(s.Nodes, node) || s.Unknown && !known
+}
+
 var (
 	begunLine = regexp.MustCompile(`^\{"begun":\{"step":\d+,"node":"((?:[^"\\]|\\.)*)",`)
 	shortLine = regexp.MustCompile(`^\{"(?:done|undone|end|confirm)":\{`)

@@ -1,0 +1,149 @@
+package cli_test
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// A walk makes configurations at random, one from the other: files come, change, move between nodes, are handed over, given up and go.
+type walk struct {
+	*rand.Rand
+	owner   map[int]int // a file's node
+	content map[int]int
+	depends map[int][]int
+}
+
+const walkNodes, walkFiles = 4, 6
+
+func newWalk(seed uint64) *walk {
+	return &walk{Rand: rand.New(rand.NewPCG(seed, 0)), owner: map[int]int{}, content: map[int]int{}, depends: map[int][]int{}}
+}
+
+// next makes the next configuration. fails is the node whose check fails; -1: none.
+func (w *walk) next(fails int) string {
+	var b strings.Builder
+	there := func() map[int]bool {
+		nodes := map[int]bool{}
+		for _, n := range w.owner {
+			nodes[n] = true
+		}
+		return nodes
+	}
+	before := there()
+	for range 1 + w.IntN(3) {
+		f := w.IntN(walkFiles)
+		from, had := w.owner[f]
+		to := w.IntN(walkNodes + 2)
+		switch {
+		case to >= walkNodes:
+			delete(w.owner, f)
+			continue
+		case had && from != to && w.IntN(2) == 0:
+			fmt.Fprintf(&b, "moved {\n  from = \"stage.n%d.file[\\\"f%d\\\"]\"\n  to = \"stage.n%d.file[\\\"f%[2]d\\\"]\"\n}\n", from, f, to)
+		}
+		w.owner[f] = to
+		w.content[f] = w.IntN(3)
+	}
+	w.depends[w.IntN(walkNodes)] = []int{w.IntN(walkNodes)}
+	now := there()
+	for n := range walkNodes {
+		if before[n] && !now[n] && w.IntN(3) == 0 {
+			fmt.Fprintf(&b, "removed {\n  from = \"stage.n%d\"\n  lifecycle { destroy = false }\n}\n", n)
+		}
+		if !now[n] {
+			continue
+		}
+		fmt.Fprintf(&b, "stage \"n%d\" {\n  version = \"%d\"\n", n, w.IntN(2))
+		var on []string
+		for _, d := range w.depends[n] {
+			if d < n && now[d] {
+				on = append(on, fmt.Sprintf("%q", fmt.Sprintf("n%d", d)))
+			}
+		}
+		fmt.Fprintf(&b, "  dependencies = [%s]\n", strings.Join(on, ", "))
+		for f := range walkFiles {
+			if o, ok := w.owner[f]; ok && o == n {
+				kind := []string{"symlink", "copy"}[f%2]
+				fmt.Fprintf(&b, "  file \"f%d\" {\n    target = \"/etc/f%[1]d\"\n    type = %q\n    content = \"<%d&>\"\n    on_conflict = \"backup\"\n  }\n", f, kind, w.content[f])
+			}
+		}
+		if n == fails {
+			b.WriteString("  verify \"never\" {\n    command = [\"false\"]\n  }\n")
+		}
+		b.WriteString("}\n")
+	}
+	return b.String()
+}
+
+// command is what is done with the next configuration, or with former runs.
+func (w *walk) command(configure func(string)) []string {
+	switch w.IntN(10) {
+	case 0:
+		return []string{"undo", "--auto-approve"}
+	case 1:
+		return []string{"rollback", fmt.Sprintf("n%d", w.IntN(walkNodes)), "--cascade", "--auto-approve"}
+	case 2:
+		if w.IntN(3) == 0 {
+			return []string{"rollback", "--all", "--auto-approve"}
+		}
+		return []string{"destroy", "--auto-approve", "walk"}
+	case 3, 4, 5:
+		configure(w.next(w.IntN(walkNodes)))
+		return []string{"apply", "--auto-approve", "--on-failure", []string{"rollback", "node", "stop"}[w.IntN(3)], "walk"}
+	case 6:
+		return []string{"apply", "--auto-approve", "--replace", fmt.Sprintf("stage.n%d", w.IntN(walkNodes)), "walk"}
+	}
+	configure(w.next(-1))
+	return []string{"apply", "--auto-approve", "walk"}
+}
+
+// TestFsckLedger walks at random and loses the ledger after each run: what is made anew from the journals is the same, byte for byte, and
+// nothing else is found to be wrong.
+func TestFsckLedger(t *testing.T) {
+	steps := 20
+	if testing.Short() {
+		steps = 8
+	}
+	for seed := range uint64(2) {
+		t.Run(fmt.Sprintf("seed %d", seed), func(t *testing.T) {
+			w := newWorld(t, 256)
+			walk := newWalk(seed)
+			w.config("walk", "main.hcl", walk.next(-1))
+			w.must("init")
+			path := filepath.Join(w.root, "var/lib/op-dbus/state/ledger.json")
+			codes := map[int]int{}
+			for n := range steps {
+				command := walk.command(func(config string) { w.config("walk", "main.hcl", config) })
+				w.run("release")
+				code, out := w.run(command...)
+				codes[code]++
+				said := fmt.Sprintf("step %d, %v, exit code %d: %s", n, command, code, out)
+				code, found := w.run("fsck")
+				require.Zero(t, code, "%s\n%s", said, found)
+				require.Contains(t, found, ": nothing is wrong.", said)
+				ledger, err := os.ReadFile(path)
+				if err != nil {
+					continue // nothing was owned yet
+				}
+				damaged := slices.Clone(ledger[:walk.IntN(len(ledger)-1)])
+				require.NoError(t, os.WriteFile(path, damaged, 0o600))
+				w.must("fsck", "--repair")
+				again, err := os.ReadFile(path)
+				require.NoError(t, err)
+				require.Equal(t, string(ledger), string(again), said)
+				require.NoError(t, os.Remove(path+".damaged-1"))
+			}
+			t.Logf("exit codes of %d commands: %v", steps, codes)
+			assert.Positive(t, codes[0])
+			assert.Positive(t, codes[5], "some failed and were taken back")
+		})
+	}
+}
