@@ -79,7 +79,7 @@ func (it *item) change(config *state.Config, o PlanOptions) (c state.Change, cha
 		return c, true, nil
 	}
 	// Somebody else made the host be as it is wanted now, or it is wanted as another type: only the ledger has to learn of it.
-	learns := it.owned() && it.madeAt == (state.Addr{}) && it.there() && !it.settled()
+	learns := it.owned() && it.madeAt == (state.Addr{}) && it.there() && !it.settled() && !it.moves()
 	it.ignore()
 	c.After = it.want
 	if it.live != nil && !it.kind.Owns(it.made, it.live) {
@@ -107,6 +107,16 @@ func (it *item) change(config *state.Config, o PlanOptions) (c state.Change, cha
 	}
 	c.Replace = replaces(o, it.addr) && it.live != nil
 	return c, c.Action() != state.None || it.madeAt != (state.Addr{}), nil
+}
+
+// moves says that the object is to be another thing on the host than the one that was made, which has to go then.
+func (it *item) moves() bool {
+	made, ok := it.made.(state.Thing)
+	if !ok {
+		return false
+	}
+	want, ok := it.want.(state.Thing)
+	return ok && made.Thing() != want.Thing()
 }
 
 // drift is what differs between the ledger and the host.

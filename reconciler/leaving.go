@@ -16,11 +16,7 @@ func leaving(items []*item) map[string]*item {
 		if it.made == nil || it.live == nil || it.forget {
 			continue
 		}
-		made, ok := it.made.(state.Thing)
-		if !ok {
-			continue
-		}
-		if want, ok := it.want.(state.Thing); !ok || want.Thing() != made.Thing() {
+		if made, ok := it.made.(state.Thing); ok && (it.want == nil || it.moves()) {
 			things[made.Thing()] = it
 		}
 	}

@@ -163,7 +163,7 @@ func TestPlan(t *testing.T) {
 		{"changed on the host", "a", "c", "a", "s\n  ~ x c -> a (drift)\n"},
 		{"changed in both", "a", "c", "b", "s\n  ~ x c -> b (config)\n"},
 		{"gone from the host", "a", "", "a", "s\n  + x none -> a (drift)\n"},
-		{"changed on the host as is now wanted", "a", "b", "b", ""},
+		{"changed on the host as is now wanted", "a", "b", "b", "s\n  = x b -> b (config)\n"},
 		{"no longer wanted", "a", "a", "", "s goes\n  - x a -> none (config)\n"},
 		{"no longer wanted, and changed", "a", "c", "", "s goes\n  - x c -> none (config)\n"},
 		{"no longer wanted, and gone", "a", "", "", "s goes\n  . x none -> none (config)\n"},

@@ -41,6 +41,8 @@ func (f *files) Claim(want, live File) (File, error) {
 	switch {
 	case live.Type == typeBlocked:
 		return want, fmt.Errorf("%s cannot be gone to safely: %s. Choose another target, or put right what is in the way", want.Target, live.Why)
+	case want.Was != "":
+		return want, f.conflict(live, "The file is to move there from "+want.Was+": move away what is there first")
 	case want.Type == typeCopyOnce && live.isCopy():
 		// It is there already, as the type says it may be. It stays, and is never ours to remove.
 		live.OnConflict, live.Kept, live.Digest = want.OnConflict, true, ""
@@ -48,8 +50,6 @@ func (f *files) Claim(want, live File) (File, error) {
 		return live, nil
 	case want.OnConflict != onFail && want.OnConflict != "" && live.equal(want):
 		return want, nil
-	case want.Was != "":
-		return want, f.conflict(live, "The file is to move there from "+want.Was+": move away what is there first")
 	case want.OnConflict == onBackup:
 		want.Backup = hostfs.BackupOf(want.Target)
 		if there, err := f.exists(want.Backup); err != nil || there {
