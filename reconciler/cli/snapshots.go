@@ -1,7 +1,9 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -36,6 +38,9 @@ func (a *app) snapshotsCommand() *cobra.Command {
 			var table [][]string
 			for _, i := range infos {
 				row, err := rowOf(i)
+				if errors.Is(err, fs.ErrNotExist) {
+					continue // it was deleted in the meantime
+				}
 				if err != nil {
 					return err
 				}
