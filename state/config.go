@@ -13,6 +13,8 @@ type Config struct {
 	Variables []Variable
 	Moved     []Move
 	Removed   []Removal
+	// Overlay is what files, by absolute path, are taken to hold whatever they do. A configuration with one is only to be looked at.
+	Overlay map[string][]byte
 }
 
 // Node finds a node by address; nil when there is none.

@@ -32,6 +32,7 @@ type Kind struct {
 	irreversible func(c Change) string
 	expand       func(ctx context.Context, config *Config, node *Node) Diagnostics
 	changed      func(ctx context.Context, a Addr, made Object) (time.Time, error)
+	accept       func(ctx context.Context, node *Node, a Addr, want, live Object) (Acceptance, error)
 	list         func(ctx context.Context) ([]Object, error)
 }
 
@@ -152,6 +153,14 @@ func (k *Kind) Changed(ctx context.Context, a Addr, made Object) (time.Time, err
 	return k.changed(ctx, a, made)
 }
 
+// Accept says what has to be written so that the node wants an object, which it declares, as live is.
+func (k *Kind) Accept(ctx context.Context, node *Node, a Addr, want, live Object) (Acceptance, error) {
+	if k.accept == nil {
+		return acceptTagged(want, live)
+	}
+	return k.accept(ctx, node, a, want, live)
+}
+
 // List tells what is there at all; ok is false when the kind cannot tell.
 func (k *Kind) List(ctx context.Context) (objects []Object, ok bool, err error) {
 	if k.list == nil {
@@ -225,6 +234,11 @@ func KindOf[T Object](provider, name string, p Provider[T]) *Kind {
 	if d, ok := p.(Dater[T]); ok {
 		k.changed = func(ctx context.Context, a Addr, made Object) (time.Time, error) {
 			return d.Changed(ctx, Item[T]{a, made.(T)})
+		}
+	}
+	if acc, ok := p.(Accepter[T]); ok {
+		k.accept = func(ctx context.Context, node *Node, a Addr, want, live Object) (Acceptance, error) {
+			return acc.Accept(ctx, node, Item[T]{a, want.(T)}, live.(T))
 		}
 	}
 	if l, ok := p.(Lister[T]); ok {

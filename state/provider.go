@@ -104,6 +104,14 @@ type Dater[T Object] interface {
 	Changed(ctx context.Context, item Item[T]) (time.Time, error)
 }
 
+// An Accepter knows what a configuration has to say for a thing to be wanted as somebody else made it. Without one, that is the
+// value of each attribute that differs.
+type Accepter[T Object] interface {
+	// Accept says what has to be written so that the node wants item, which it declares, as live is. The two differ, and live
+	// is there. It changes nothing. What cannot be written is an error that says why, and what to do by hand.
+	Accept(ctx context.Context, node *Node, item Item[T], live T) (Acceptance, error)
+}
+
 // A Lister tells what is there at all, for query and import.
 type Lister[T Object] interface {
 	List(ctx context.Context) ([]T, error)

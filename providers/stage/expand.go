@@ -120,6 +120,10 @@ func (e *expansion) payloadOf(entry *tree.Entry) (Payload, bool) {
 	switch {
 	case entry.Stat.IsRegular():
 		p.Type, p.Size, p.Digest, p.From = typeFile, entry.Stat.Size, entry.Digest, entry.Full
+		if data, ok := e.config.Overlay[entry.Full]; ok {
+			content := string(data)
+			p.Size, p.Digest, p.Content = int64(len(data)), tree.Digest(data), &content
+		}
 	case entry.Stat.IsDir():
 		p.Type = typeDirectory
 	case entry.Stat.IsLink():

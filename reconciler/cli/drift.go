@@ -48,6 +48,7 @@ now, and since when, as far as the host can tell. It needs no configuration and 
 			return a.drift(c.Context(), r, objects, asJSON, verbose)
 		},
 	}
+	c.AddCommand(a.driftAcceptCommand())
 	c.Flags().StringArrayVar(&targets, "target", nil, "look at this node or object only: `ADDRESS` (repeatable)")
 	_ = c.RegisterFlagCompletionFunc("target", a.completeAddrs) // fails for an unknown flag only
 	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")

@@ -26,6 +26,7 @@ const defaultRegistry = "/etc/op-dbus/plugins"
 // loadFlags are the flags of every command that reads a configuration.
 type loadFlags struct {
 	vars, varFiles, allowSource []string
+	overlay                     map[string][]byte // what files are taken to hold; see desired.Options
 }
 
 func (l *loadFlags) add(f *pflag.FlagSet) {
@@ -42,7 +43,7 @@ func (a *app) load(ctx context.Context, dir string, l *loadFlags) (*state.Config
 	}
 	config, files, diags := desired.Load(ctx, desired.Options{
 		Dir: dir, Vars: l.vars, VarFiles: l.varFiles, Environ: a.environ, AllowSource: l.allowSource,
-		Facts: facts, Kinds: a.kinds(state.Host{}), Store: a.store, Version: a.version,
+		Facts: facts, Kinds: a.kinds(state.Host{}), Store: a.store, Version: a.version, Overlay: l.overlay,
 	})
 	return config, files, diags, nil
 }

@@ -36,6 +36,14 @@ func (f *Files) display(name string) string {
 	return filepath.Join(f.dir, name)
 }
 
+// Source is what a file held when it was read, by the name that places have; nil when it is not among them.
+func (f *Files) Source(name string) []byte {
+	if file := f.files[name]; file != nil {
+		return file.Bytes
+	}
+	return nil
+}
+
 func (f *Files) add(name string, file *hcl.File) {
 	if _, ok := f.files[name]; !ok {
 		f.names = append(f.names, name)
@@ -104,7 +112,7 @@ func (l *loader) parse(names []string, path func(name string) string) []source {
 		wg.Go(func() {
 			slots <- struct{}{}
 			defer func() { <-slots }()
-			sources[i] = parseFile(name, path(name))
+			sources[i] = l.parseFile(name, path(name))
 		})
 	}
 	wg.Wait()
@@ -120,9 +128,9 @@ func (l *loader) parse(names []string, path func(name string) string) []source {
 	return sources
 }
 
-func parseFile(name, path string) source {
+func (l *loader) parseFile(name, path string) source {
 	s := source{name: name}
-	src, err := readFile(path)
+	src, err := l.readFile(path)
 	if err != nil {
 		s.diags = plainDiag(hcl.Range{}, "Cannot read file", "cannot read "+name+": "+err.Error()+".")
 		return s
@@ -147,7 +155,10 @@ func parseSource(src []byte, name string) (*hcl.File, hcl.Diagnostics) {
 	return hclsyntax.ParseConfig(src, name, hcl.InitialPos)
 }
 
-func readFile(path string) ([]byte, error) {
+func (l *loader) readFile(path string) ([]byte, error) {
+	if src, ok := l.o.Overlay[path]; ok {
+		return src, nil
+	}
 	info, err := os.Stat(path)
 	if err != nil {
 		return nil, unwrapPath(err)

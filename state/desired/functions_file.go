@@ -41,7 +41,7 @@ func (l *loader) readFor(name string) ([]byte, error) {
 	resolved, known, err := l.inside(name)
 	if err == nil {
 		var b []byte
-		if b, err = readFile(resolved); err == nil {
+		if b, err = l.readFile(resolved); err == nil {
 			l.digest.file(known, fmt.Sprintf("%x", sha256.Sum256(b)))
 			return b, nil
 		}

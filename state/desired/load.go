@@ -24,6 +24,8 @@ type Options struct {
 	Kinds       state.Kinds
 	Store       string // where the store is, whatever the settings say; empty: where they say
 	Version     string // of opdbus, for required_version; empty: not checked
+	// Overlay is what files, by absolute path without links, are taken to hold whatever they do.
+	Overlay map[string][]byte
 }
 
 // Load reads and evaluates a configuration. All mistakes are in the diagnostics. When they have errors, config is what can be
@@ -70,7 +72,7 @@ func newLoader(o Options) *loader {
 		files:     newFiles(o.Dir),
 		digest:    newDigest(),
 		shapes:    shapes{},
-		config:    &state.Config{},
+		config:    &state.Config{Overlay: o.Overlay},
 		variables: map[string]*variable{},
 		locals:    map[string]*local{},
 		nodes:     map[string]*node{},

@@ -31,7 +31,7 @@ func (l *loader) checkSchema(in *instance) {
 	}
 	var src []byte
 	if err == nil {
-		src, err = readFile(resolved)
+		src, err = l.readFile(resolved)
 	}
 	if err == nil {
 		l.digest.file(known, fmt.Sprintf("%x", sha256.Sum256(src)))
