@@ -78,7 +78,7 @@ btrfs snapshot before and after each node, so that everything can be taken back.
 		"look": {a.driftCommand(), a.historyCommand(), a.showCommand(), a.whyCommand(),
 			a.snapshotsCommand(), a.queryCommand(), a.stageCommand(), a.stateCommand(), a.graphCommand()},
 		"write": {a.fmtCommand(), a.validateCommand()},
-		"other": {a.fsckCommand(), a.versionCommand(), a.awaitCommand()},
+		"other": {a.fsckCommand(), a.doctorCommand(), a.versionCommand(), a.awaitCommand()},
 	} {
 		for _, c := range commands {
 			c.GroupID = group

@@ -117,7 +117,7 @@ type spaceInfoArgs struct {
 
 type fsInfoArgs struct {
 	maxID, devices uint64
-	_              [16]byte // fsid
+	fsid           [16]byte
 	nodeSize       uint32
 	_              [988]byte
 }
