@@ -14,7 +14,9 @@ func (a *app) initCommand() *cobra.Command {
 		Use:   "init",
 		Short: "Make the store",
 		Long: `Makes the store (default /var/lib/op-dbus) and says what it did; doing it again changes nothing. The store must be on btrfs. Where
-it is not, a sparse btrfs image is made beside it, mounted there, and a mount unit installed.`,
+it is not, a sparse btrfs image is made beside it, mounted there, and a mount unit installed. A unit is installed, too, that takes a run
+back at boot which was cut off or not confirmed, before the network comes up: opdbus-recover.service. After opdbus was moved, delete it
+and do this again.`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			if err := privileged("init"); err != nil {
