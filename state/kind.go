@@ -32,6 +32,7 @@ type Kind struct {
 	irreversible func(c Change) string
 	expand       func(ctx context.Context, config *Config, node *Node) Diagnostics
 	changed      func(ctx context.Context, a Addr, made Object) (time.Time, error)
+	watch        func(ctx context.Context, addrs []Addr, made []Object, tell func([]Addr, error)) error
 	accept       func(ctx context.Context, node *Node, a Addr, want, live Object) (Acceptance, error)
 	list         func(ctx context.Context) ([]Object, error)
 }
@@ -153,6 +154,14 @@ func (k *Kind) Changed(ctx context.Context, a Addr, made Object) (time.Time, err
 	return k.changed(ctx, a, made)
 }
 
+// IsWatcher says whether the kind hears of what happens to its things.
+func (k *Kind) IsWatcher() bool { return k.watch != nil }
+
+// Watch tells of what happens to what was made, from when it returns until ctx ends.
+func (k *Kind) Watch(ctx context.Context, addrs []Addr, made []Object, tell func(named []Addr, err error)) error {
+	return k.watch(ctx, addrs, made, tell)
+}
+
 // Accept says what has to be written so that the node wants an object, which it declares, as live is.
 func (k *Kind) Accept(ctx context.Context, node *Node, a Addr, want, live Object) (Acceptance, error) {
 	if k.accept == nil {
@@ -234,6 +243,15 @@ func KindOf[T Object](provider, name string, p Provider[T]) *Kind {
 	if d, ok := p.(Dater[T]); ok {
 		k.changed = func(ctx context.Context, a Addr, made Object) (time.Time, error) {
 			return d.Changed(ctx, Item[T]{a, made.(T)})
+		}
+	}
+	if w, ok := p.(Watcher[T]); ok {
+		k.watch = func(ctx context.Context, addrs []Addr, made []Object, tell func([]Addr, error)) error {
+			items := make([]Item[T], len(made))
+			for i, m := range made {
+				items[i] = Item[T]{addrs[i], m.(T)}
+			}
+			return w.Watch(ctx, items, tell)
 		}
 	}
 	if acc, ok := p.(Accepter[T]); ok {
@@ -327,64 +345,4 @@ func object[T Object](t *T) Object {
 		return nil
 	}
 	return *t
-}
-
-// Kinds are all there are, in the order somebody listed them.
-type Kinds []*Kind
-
-// CommonProvider is the provider whose kinds every stage and plugin node may have besides its own.
-const CommonProvider = "registry"
-
-// For finds the kind of an object by its address; nil when there is none.
-func (ks Kinds) For(a Addr) *Kind {
-	own := ProviderOf(a.Node)
-	for _, k := range ks {
-		if k.Name == a.Kind && k.Provider == own {
-			return k
-		}
-	}
-	for _, k := range ks {
-		if k.Name == a.Kind && k.Provider == CommonProvider {
-			return k
-		}
-	}
-	return nil
-}
-
-// Of lists the kinds of a provider.
-func (ks Kinds) Of(provider string) Kinds {
-	var of Kinds
-	for _, k := range ks {
-		if k.Provider == provider {
-			of = append(of, k)
-		}
-	}
-	return of
-}
-
-// ForNode finds the kind whose value is the node block's own attributes: the one called like the node's type, of the provider of
-// such nodes; a plugin may have a kind of that name too.
-func (ks Kinds) ForNode(nodeType string) *Kind {
-	provider := CommonProvider
-	if nodeType != PluginNode {
-		provider = ProviderOf(NodeAddr{Type: nodeType})
-	}
-	for _, k := range ks {
-		if k.Name == nodeType && k.Provider == provider {
-			return k
-		}
-	}
-	return nil
-}
-
-// ProviderOf is the provider whose kinds a node's objects are: stage for stages, net for networks, and for plugins the
-// one of the plugin's name.
-func ProviderOf(n NodeAddr) string {
-	switch n.Type {
-	case StageNode:
-		return "stage"
-	case NetworkNode:
-		return "net"
-	}
-	return n.Name
 }

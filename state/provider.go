@@ -104,6 +104,15 @@ type Dater[T Object] interface {
 	Changed(ctx context.Context, item Item[T]) (time.Time, error)
 }
 
+// A Watcher hears of what happens to things on the host, so that only what something happened to has to be read again.
+type Watcher[T Object] interface {
+	// Watch begins to listen, and returns once it does: from then on, until ctx ends, tell gets the address of each item that
+	// something happens to, soon after it happened. An item of which it hears nothing is as it was; one that is named may turn out to
+	// be as it was, too. Tell returns quickly and is not called by two at once. An error given to tell says that Watch hears no more.
+	// It changes nothing.
+	Watch(ctx context.Context, items []Item[T], tell func(named []Addr, err error)) error
+}
+
 // An Accepter knows what a configuration has to say for a thing to be wanted as somebody else made it. Without one, that is the
 // value of each attribute that differs.
 type Accepter[T Object] interface {

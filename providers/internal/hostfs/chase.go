@@ -42,20 +42,19 @@ type walk struct {
 	names []string // of the stack, for messages
 	from  entry    // what it came from last: a directory, or a link in it
 	links int
+	visit func(dir, name string) error // told of each name before it is looked up; nil: nobody is
+}
+
+func (t *Tree) walk(to string) *walk {
+	return &walk{tree: t, to: to, stack: []entry{t.root}, names: []string{""}, from: t.root}
 }
 
 // chase walks to a directory. What it returns is open and the caller's to close.
 func (t *Tree) chase(dir string) (entry, error) {
-	w := &walk{tree: t, to: dir, stack: []entry{t.root}, names: []string{""}, from: t.root}
+	w := t.walk(dir)
 	defer w.back(1)
-	rest := split(dir)
-	for len(rest) > 0 {
-		name := rest[0]
-		more, err := w.step(name)
-		if err != nil {
-			return entry{}, err
-		}
-		rest = append(more, rest[1:]...)
+	if err := w.all(); err != nil {
+		return entry{}, err
 	}
 	top := w.top()
 	fd, err := unix.Openat(top.fd, ".", unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
@@ -64,6 +63,18 @@ func (t *Tree) chase(dir string) (entry, error) {
 	}
 	top.fd = fd
 	return top, nil
+}
+
+// all walks the whole way.
+func (w *walk) all() error {
+	for rest := split(w.to); len(rest) > 0; {
+		more, err := w.step(rest[0])
+		if err != nil {
+			return err
+		}
+		rest = append(more, rest[1:]...)
+	}
+	return nil
 }
 
 func split(p string) []string {
@@ -93,6 +104,11 @@ func (w *walk) step(name string) ([]string, error) {
 	}
 	where := w.where(name)
 	dir := w.top()
+	if w.visit != nil {
+		if err := w.visit(w.where(""), name); err != nil {
+			return nil, err
+		}
+	}
 	fd, err := unix.Openat(dir.fd, name, unix.O_PATH|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return nil, &fs.PathError{Op: "open", Path: where, Err: err}
