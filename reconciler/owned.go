@@ -2,6 +2,7 @@ package reconciler
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 
 	"github.com/opdbus/opdbus/state"
@@ -38,39 +39,54 @@ func (o Owned) Drift() state.Change {
 // Owned reads what the ledger owns at the addresses, or all of it, and what has become of it on the host. It changes nothing
 // and needs no configuration.
 func (r *Reconciler) Owned(ctx context.Context, l *ledger.Ledger, targets []state.Addr) ([]Owned, error) {
-	var all []Owned
-	var addrs []state.Addr
-	var made []state.Object
+	all, _, err := r.entries(l, targets)
+	if err != nil {
+		return nil, err
+	}
+	return all, r.look(ctx, all)
+}
+
+// entries lists what the ledger owns at the addresses, or all of it, in the ledger's order, without looking at the host; and for each
+// the ledger's entry.
+func (r *Reconciler) entries(l *ledger.Ledger, targets []state.Addr) (all []Owned, made []json.RawMessage, err error) {
 	for _, node := range l.Addrs() {
 		n := l.Node(node)
 		for _, e := range n.Objects {
 			a, err := state.ParseLocal(node, e.Object)
 			if err != nil {
-				return nil, fmt.Errorf("cannot read the ledger: %w", err)
+				return nil, nil, fmt.Errorf("cannot read the ledger: %w", err)
 			}
 			if !contained(targets, a) {
 				continue
 			}
 			kind, err := r.kind(a)
 			if err != nil {
-				return nil, err
+				return nil, nil, err
 			}
 			m, err := kind.Decode(e.Made)
 			if err != nil {
-				return nil, fmt.Errorf("cannot read the ledger: %s: %w", a, err)
+				return nil, nil, fmt.Errorf("cannot read the ledger: %s: %w", a, err)
 			}
-			all = append(all, Owned{Addr: a, Made: m, Sensitive: e.Sensitive, Run: n.Run})
-			addrs, made = append(addrs, a), append(made, m)
+			all, made = append(all, Owned{Addr: a, Made: m, Sensitive: e.Sensitive, Run: n.Run}), append(made, e.Made)
 		}
+	}
+	return all, made, nil
+}
+
+// look reads what has become of objects on the host.
+func (r *Reconciler) look(ctx context.Context, objects []Owned) error {
+	addrs, made := make([]state.Addr, len(objects)), make([]state.Object, len(objects))
+	for i, o := range objects {
+		addrs[i], made[i] = o.Addr, o.Made
 	}
 	lives, err := r.read(ctx, addrs, made)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	for i, live := range lives {
-		all[i].Live = live
+		objects[i].Live = live
 	}
-	return all, nil
+	return nil
 }
 
 // contained says whether one of the targets is or contains a; no targets contain everything.

@@ -28,6 +28,7 @@ type app struct {
 	environ     []string
 	log         hclog.Logger
 	interrupted atomic.Bool
+	listening   atomic.Bool // a signal is how the command is ended, and interrupts nothing
 
 	chdir, root, store           string
 	logLevel, logFile, logFormat string
@@ -151,7 +152,9 @@ func (a *app) signals() (context.Context, func()) {
 				_, _ = io.WriteString(a.err, "\nstopped at once; what was under way is recovered by the next apply, or by opdbus recover\n")
 				os.Exit(exitInterrupted)
 			}
-			_, _ = io.WriteString(a.err, "\ninterrupted: finishing the change at hand; once more stops at once\n")
+			if !a.listening.Load() {
+				_, _ = io.WriteString(a.err, "\ninterrupted: finishing the change at hand; once more stops at once\n")
+			}
 			cancel()
 		}
 	}()

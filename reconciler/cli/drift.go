@@ -18,12 +18,16 @@ import (
 
 func (a *app) driftCommand() *cobra.Command {
 	var targets []string
-	var asJSON, verbose bool
+	var asJSON, verbose, watch bool
 	c := &cobra.Command{
 		Use:   "drift",
 		Short: "Show what somebody else changed",
 		Long: `Compares everything that opdbus made with the host, and shows what differs: each attribute as opdbus made it and as it is
-now, and since when, as far as the host can tell. It needs no configuration and changes nothing. Exits with 2 when something differs.`,
+now, and since when, as far as the host can tell. It needs no configuration and changes nothing. Exits with 2 when something differs.
+
+With --watch it goes on: it listens to the host, looks again at what something happens to, and prints a line for each object that
+drifts, drifts otherwise, or is as it was made again (with --json, an object a line). What a run changes is no drift. Ctrl-C ends it,
+with 2 when something differs by then, and 0 otherwise.`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			r, err := a.reconciler(nil)
@@ -41,6 +45,9 @@ now, and since when, as far as the host can tell. It needs no configuration and 
 			if r.Key, err = secretKey(r); err != nil {
 				return err
 			}
+			if watch {
+				return a.watch(c.Context(), r, addrs, asJSON, verbose)
+			}
 			objects, err := r.Owned(c.Context(), l, addrs)
 			if err != nil {
 				return err
@@ -52,23 +59,33 @@ now, and since when, as far as the host can tell. It needs no configuration and 
 	c.Flags().StringArrayVar(&targets, "target", nil, "look at this node or object only: `ADDRESS` (repeatable)")
 	_ = c.RegisterFlagCompletionFunc("target", a.completeAddrs) // fails for an unknown flag only
 	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	c.Flags().BoolVar(&watch, "watch", false, "go on, and tell what changes")
 	c.Flags().BoolVarP(&verbose, "verbose", "v", false, "list every difference, however many are alike")
 	return c
 }
 
 // drift prints which of the objects differ, and ends the program with 2 when some do.
 func (a *app) drift(ctx context.Context, r *reconciler.Reconciler, objects []reconciler.Owned, asJSON, verbose bool) error {
-	drifted := slices.DeleteFunc(slices.Clone(objects), func(o reconciler.Owned) bool { return !o.Drifted() })
-	since, err := r.Since(ctx, drifted)
+	n, err := a.printDrift(ctx, r, objects, asJSON, verbose)
+	if err == nil && n > 0 {
+		return exit(exitDiffers)
+	}
+	return err
+}
+
+// printDrift prints which of the objects differ, and counts them.
+func (a *app) printDrift(ctx context.Context, r *reconciler.Reconciler, objects []reconciler.Owned, asJSON, verbose bool) (int, error) {
+	differ := drifted(objects)
+	since, err := r.Since(ctx, differ)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	rows := []driftRow{}
 	var changes []state.Change
-	for i, o := range drifted {
+	for i, o := range differ {
 		row, err := newDriftRow(o, since[i], r.Key)
 		if err != nil {
-			return err
+			return 0, err
 		}
 		rows = append(rows, row)
 		change := o.Drift()
@@ -78,20 +95,22 @@ func (a *app) drift(ctx context.Context, r *reconciler.Reconciler, objects []rec
 	}
 	if asJSON {
 		if err := a.printJSON(map[string]any{"objects": len(objects), "drift": rows}); err != nil {
-			return err
+			return 0, err
 		}
 	} else if len(rows) == 0 {
 		fmt.Fprintf(a.out, "No drift: %s as opdbus made %s.\n", isAre(len(objects)), itThem(len(objects)))
 	} else {
 		fmt.Fprintf(a.out, "%d of %s no longer as opdbus made them:\n\n", len(rows), isAre(len(objects)))
 		if err := render.Changes(a.out, changes, a.renderOptions(r, verbose)); err != nil {
-			return err
+			return 0, err
 		}
 	}
-	if len(rows) > 0 {
-		return exit(exitDiffers)
-	}
-	return nil
+	return len(rows), nil
+}
+
+// drifted are those of the objects that differ.
+func drifted(objects []reconciler.Owned) []reconciler.Owned {
+	return slices.DeleteFunc(slices.Clone(objects), func(o reconciler.Owned) bool { return !o.Drifted() })
 }
 
 // A driftRow is an object that differs.

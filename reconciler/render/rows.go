@@ -3,6 +3,7 @@ package render
 import (
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/opdbus/opdbus/state"
 )
@@ -14,6 +15,21 @@ func Changes(w io.Writer, changes []state.Change, o Options) error {
 		return fmt.Errorf("cannot show the changes: %w", err)
 	}
 	return write(w, t.Bytes())
+}
+
+// Differing says on one line how a change's attributes differ; of texts of several lines only that they do.
+func Differing(c state.Change, o Options) (string, error) {
+	differences, err := c.Differences(o.Key)
+	if err != nil {
+		return "", fmt.Errorf("cannot show the change: %w", err)
+	}
+	t := &text{o: o}
+	var parts []string
+	for _, d := range differences {
+		what, _ := t.differences([]state.Difference{d})
+		parts = append(parts, what)
+	}
+	return strings.Join(parts, ", "), nil
 }
 
 // Node writes a node's line with a note, and below it its changes, as a plan does.
