@@ -21,9 +21,11 @@ func (f *files) ApplyAll(ctx context.Context, site state.Site, changes []state.C
 		return err
 	}
 	defer t.Close()
-	var gone, directories, rest []state.ChangeOf[File]
+	var gone, emptied, directories, rest []state.ChangeOf[File]
 	for _, c := range changes {
 		switch {
+		case c.After == nil && c.Before != nil && c.Before.Type == typeDirectory:
+			emptied = append(emptied, c)
 		case c.After == nil:
 			gone = append(gone, c)
 		case c.After.Type == typeDirectory:
@@ -32,14 +34,16 @@ func (f *files) ApplyAll(ctx context.Context, site state.Site, changes []state.C
 			rest = append(rest, c)
 		}
 	}
-	slices.SortStableFunc(gone, func(a, b state.ChangeOf[File]) int { return byDepth(b.Before, a.Before) })
+	slices.SortStableFunc(emptied, func(a, b state.ChangeOf[File]) int { return byDepth(b.Before, a.Before) })
 	slices.SortStableFunc(directories, func(a, b state.ChangeOf[File]) int { return byDepth(a.After, b.After) })
 	a := &applier{looker: f.looker(t), files: f, site: site}
-	if err := a.all(gone); err != nil {
+	if err := a.removeAll(gone); err != nil {
 		return err
 	}
-	if err := a.tidy(gone); err != nil {
-		return err
+	for i := range emptied { // one by one: between two there may be one that was made for the inner
+		if err := a.removeAll(emptied[i : i+1]); err != nil {
+			return err
+		}
 	}
 	if err := a.all(directories); err != nil {
 		return err
@@ -55,6 +59,14 @@ func (f *files) ApplyAll(ctx context.Context, site state.Site, changes []state.C
 		return err
 	}
 	return a.index(changes)
+}
+
+// removeAll removes what goes, and the directories that were made for it and are empty then.
+func (a *applier) removeAll(gone []state.ChangeOf[File]) error {
+	if err := a.all(gone); err != nil {
+		return err
+	}
+	return a.tidy(gone)
 }
 
 // byDepth orders things with directories before what is in them.
