@@ -65,11 +65,9 @@ func (d *doctor) space(_ context.Context, s *store.Store) error {
 	what := fmt.Sprintf("%s free for data, %s for metadata", mebibytes(data), mebibytes(metadata))
 	const remedy = "delete snapshots (opdbus snapshots prune, or delete), or enlarge the store's file system"
 	var full *FullError
-	switch err := d.Room(&state.Plan{}); {
-	case errors.As(err, &full):
+	switch { // an error of another sort is about the store, and said there
+	case errors.As(d.Room(&state.Plan{}), &full):
 		d.add(Wrong, "space", what+": full", remedy)
-	case err != nil:
-		d.cannot("space", err)
 	case data < littleData || metadata < littleMetadata:
 		d.add(Warning, "space", what+": nearly full", remedy)
 	default:
@@ -110,9 +108,11 @@ func (d *doctor) snapshots(context.Context, *store.Store) error {
 	}
 	runs := map[int]bool{}
 	for _, i := range infos {
-		runs[i.Run] = true
+		if i.Problem == "" {
+			runs[i.Run] = true
+		}
 	}
-	what := fmt.Sprintf("%d, of %d runs", len(infos), len(runs))
+	what := fmt.Sprintf("%d; runs that have some: %d", len(infos), len(runs))
 	const many = 200
 	set := d.o.Retention != nil && (d.o.Retention.Keep > 0 || d.o.Retention.KeepDays > 0)
 	switch {

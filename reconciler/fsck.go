@@ -63,6 +63,10 @@ func (r *Reconciler) Fsck(ctx context.Context) (*Fsck, error) {
 	if err != nil {
 		return nil, err
 	}
+	return r.lookThrough(ctx, s)
+}
+
+func (r *Reconciler) lookThrough(ctx context.Context, s *store.Store) (*Fsck, error) {
 	f := &fsck{Fsck: Fsck{Findings: []FsckFinding{}}, Reconciler: r, replay: newReplay(), trees: map[string]tree{}, named: map[string]bool{}}
 	if holder, held, err := ledger.HolderOf(r.Store.Lock()); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
@@ -83,10 +87,18 @@ const repairRounds = 4
 // Repair mends what loses nothing, or only what was lost already, and says what it found and mended. Its caller holds the lock. Each thing
 // is mended in one step, or in steps of which the last one makes it count, so that whoever is cut off begins anew.
 func (r *Reconciler) Repair(ctx context.Context) (*Fsck, error) {
+	s, err := store.Find(r.Host)
+	if err != nil {
+		return nil, err
+	}
+	return r.repair(ctx, s)
+}
+
+func (r *Reconciler) repair(ctx context.Context, s *store.Store) (*Fsck, error) {
 	var repaired []FsckFinding
 	tried := map[string]bool{}
 	for range repairRounds {
-		found, err := r.Fsck(ctx)
+		found, err := r.lookThrough(ctx, s)
 		if err != nil {
 			return nil, err
 		}
@@ -110,7 +122,7 @@ func (r *Reconciler) Repair(ctx context.Context) (*Fsck, error) {
 			return found, nil
 		}
 	}
-	found, err := r.Fsck(ctx)
+	found, err := r.lookThrough(ctx, s)
 	if err != nil {
 		return nil, err
 	}

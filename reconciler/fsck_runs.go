@@ -26,26 +26,61 @@ func (f *fsck) readRuns(context.Context, *store.Store) error {
 	}
 	f.Checked.Runs = len(runs)
 	f.lostRuns = map[int]bool{}
-	for _, n := range slices.Concat(runs, setAside) {
-		f.last = max(f.last, n)
+	known := slices.Compact(slices.Sorted(slices.Values(slices.Concat(runs, setAside))))
+	if len(known) > 0 {
+		f.last = known[len(known)-1]
 	}
 	if f.owned != nil {
 		f.last = max(f.last, f.owned.Run)
 	}
-	for n := 1; n <= f.last; n++ {
-		switch _, known := slices.BinarySearch(runs, n); {
-		case known:
+	before := 0
+	for _, n := range known {
+		f.missingRuns(before+1, n-1)
+		if _, there := slices.BinarySearch(runs, n); there {
 			f.readRun(n)
-		case len(paths[n]) > 0:
+		} else {
 			f.lose(n, fmt.Sprintf("the journal of run %d was set aside", n))
 			f.asideRun(n, paths[n][0])
-		default:
-			f.lose(n, fmt.Sprintf("the journal of run %d is missing", n))
-			f.add(FsckFinding{Severity: Problem, Place: journal.Path(dir, n), What: "is missing", Lost: noWayBack(n),
-				Repair: "is taken to be lost: an empty journal is set aside in its place", mend: f.setAside(n)})
 		}
+		before = n
+	}
+	if f.owned != nil {
+		f.missingRuns(before+1, f.owned.Run)
 	}
 	return nil
+}
+
+// mostMissing is how many journals may be missing in a row that empty ones are set aside in the place of.
+const mostMissing = 1000
+
+// missingRuns says what is lost by the journals that are missing.
+func (f *fsck) missingRuns(from, to int) {
+	if from > to {
+		return
+	}
+	dir := f.Store.JournalDir()
+	x := FsckFinding{Severity: Problem, Place: journal.Path(dir, to), What: "is missing", Lost: noWayBack(to)}
+	if from < to {
+		x.What += fmt.Sprintf(", and so are all from run %d on", from)
+	}
+	if to-from < mostMissing {
+		x.Repair = "is taken to be lost: an empty journal is set aside in its place"
+		x.mend = func(ctx context.Context) error {
+			for n := from; n <= to; n++ {
+				if err := f.setAside(n)(ctx); err != nil {
+					return err
+				}
+			}
+			return nil
+		}
+	} else {
+		x.Remedy = "put the journals back from a backup of the host; if there never were that many runs, it is the ledger, or the last journal's name, that is wrong"
+	}
+	for n := from; n <= to && n < from+mostMissing; n++ {
+		f.lostRuns[n] = true
+	}
+	f.lose(to, fmt.Sprintf("the journal of run %d is missing", to))
+	f.add(x)
 }
 
 func noWayBack(run int) string {

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"maps"
 	"slices"
 
 	"github.com/opdbus/opdbus/state"
@@ -18,18 +17,24 @@ import (
 // nodes that it may have changed, nothing is shown.
 type secrecy struct {
 	names map[state.Addr][]string
-	lost  map[int]*journal.Salvage // by the runs whose journals cannot be read
+	lost  []lost
 	// calm are, by node, the runs between which nobody changed it.
 	calm map[state.NodeAddr][]calm
 	// rolledBack are the steps that runs which can be read have rolled back.
 	rolledBack map[state.NodeAddr][]state.Step
 }
 
+// A lost is a run whose journal cannot be read, or some of which there is none, and what is left of it.
+type lost struct {
+	first, last int
+	left        *journal.Salvage
+}
+
 // A calm lies between two runs.
 type calm struct{ from, to int }
 
 func (r *Reconciler) secrets(l *ledger.Ledger) (*secrecy, error) {
-	s := &secrecy{names: map[state.Addr][]string{}, lost: map[int]*journal.Salvage{}, calm: map[state.NodeAddr][]calm{}, rolledBack: map[state.NodeAddr][]state.Step{}}
+	s := &secrecy{names: map[state.Addr][]string{}, calm: map[state.NodeAddr][]calm{}, rolledBack: map[state.NodeAddr][]state.Step{}}
 	for _, node := range l.Addrs() {
 		for _, e := range l.Node(node).Objects {
 			if err := s.add(node, e.Object, e.Sensitive); err != nil {
@@ -45,20 +50,21 @@ func (r *Reconciler) secrets(l *ledger.Ledger) (*secrecy, error) {
 	if err != nil {
 		return nil, err
 	}
-	last := l.Run
-	for _, run := range slices.Concat(runs, aside) {
-		last = max(last, run)
-	}
-	for run := 1; run <= last; run++ {
+	before := 0
+	for _, run := range slices.Compact(slices.Sorted(slices.Values(slices.Concat(runs, aside)))) {
+		s.missing(before+1, run-1)
 		if err := s.read(r.Store.JournalDir(), run, paths[run]); err != nil {
 			return nil, err
 		}
+		before = run
 	}
+	s.missing(before+1, l.Run)
+	last := max(before, l.Run)
 	for _, node := range l.Addrs() {
 		s.calm[node] = append(s.calm[node], calm{l.Node(node).Run, last + 1})
 	}
 	if len(s.lost) > 0 {
-		r.Log.Warn("journals cannot be read: what may have been secret in those runs is not shown; opdbus fsck says more", "runs", slices.Sorted(maps.Keys(s.lost)))
+		r.Log.Warn("journals cannot be read: what may have been secret in those runs is not shown; opdbus fsck says more", "first", s.lost[0].first, "last", s.lost[len(s.lost)-1].last)
 	}
 	return s, nil
 }
@@ -72,6 +78,13 @@ func (s *secrecy) add(node state.NodeAddr, object string, names []string) error 
 		s.names[a] = union(s.names[a], names)
 	}
 	return err
+}
+
+// missing notes runs of which there is no journal.
+func (s *secrecy) missing(first, last int) {
+	if first <= last {
+		s.lost = append(s.lost, lost{first, last, &journal.Salvage{Unknown: true}})
+	}
 }
 
 // read takes a run's journal into account, or what is left of it: in its place, or set aside.
@@ -96,7 +109,7 @@ func (s *secrecy) read(dir string, run int, aside []string) error {
 		}
 		left.Steps, left.Nodes, left.Unknown = append(left.Steps, of.Steps...), append(left.Nodes, of.Nodes...), left.Unknown || of.Unknown
 	}
-	s.lost[run] = left
+	s.lost = append(s.lost, lost{run, run, left})
 	return s.tell(&left.Story)
 }
 
@@ -123,19 +136,19 @@ func (s *secrecy) tell(story *journal.Story) error {
 
 // hides says whether a node's values may hold something secret that nobody knows of any more. run is that of the record they are in.
 func (s *secrecy) hides(node state.NodeAddr, run int) bool {
-	for lost, left := range s.lost {
-		if left.Touched(node) && (lost == run || !s.untouched(node, lost)) {
+	for _, l := range s.lost {
+		if l.left.Touched(node) && (l.first <= run && run <= l.last || !s.untouched(node, l)) {
 			return true
 		}
 	}
 	return false
 }
 
-// untouched says that a run did not change a node, by what others tell.
-func (s *secrecy) untouched(node state.NodeAddr, run int) bool {
-	between := func(c calm) bool { return 0 < c.from && c.from < run && run < c.to }
+// untouched says that runs did not change a node, by what others tell.
+func (s *secrecy) untouched(node state.NodeAddr, l lost) bool {
+	between := func(c calm) bool { return 0 < c.from && c.from < l.first && l.last < c.to }
 	return slices.ContainsFunc(s.calm[node], between) &&
-		!slices.ContainsFunc(s.rolledBack[node], func(t state.Step) bool { return t.Run == run })
+		!slices.ContainsFunc(s.rolledBack[node], func(t state.Step) bool { return l.first <= t.Run && t.Run <= l.last })
 }
 
 // of names what is secret of an object in a record of a run, all of it where that is not known.

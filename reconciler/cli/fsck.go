@@ -10,6 +10,7 @@ import (
 
 	"github.com/opdbus/opdbus/reconciler"
 	"github.com/opdbus/opdbus/reconciler/render"
+	"github.com/opdbus/opdbus/state/store"
 )
 
 func (a *app) fsckCommand() *cobra.Command {
@@ -36,7 +37,9 @@ is said.`,
 				if err := privileged("fsck --repair"); err != nil {
 					return err
 				}
-				if err := ready(r); err != nil {
+				if s, err := store.Find(r.Host); err != nil {
+					return err
+				} else if err := s.Writable(); err != nil { // what is missing in it is a finding
 					return err
 				}
 				lock, err := a.lock(c.Context(), r, commandLine(c, args), timeout)

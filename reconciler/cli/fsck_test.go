@@ -11,6 +11,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/opdbus/opdbus/state/snapshot/snapshottest"
 )
 
 // A walk makes configurations at random, one from the other: files come, change, move between nodes, are handed over, given up and go.
@@ -144,6 +146,100 @@ func TestFsckLedger(t *testing.T) {
 			t.Logf("exit codes of %d commands: %v", steps, codes)
 			assert.Positive(t, codes[0])
 			assert.Positive(t, codes[5], "some failed and were taken back")
+		})
+	}
+}
+
+// damage does something to the store at random that no run of opdbus does, and says what.
+func damage(w *world, r *rand.Rand) string {
+	store := filepath.Join(w.root, "var/lib/op-dbus")
+	var files, subvolumes []string
+	for _, pattern := range []string{"state/*", "state/journal/*", "state/index/*"} {
+		found, err := filepath.Glob(filepath.Join(store, pattern))
+		require.NoError(w, err)
+		for _, path := range found {
+			if info, err := os.Stat(path); err == nil && info.Mode().IsRegular() && filepath.Base(path) != "lock" {
+				files = append(files, path)
+			}
+		}
+	}
+	for _, pattern := range []string{"staging/[^s]*", "staging/snapshots/*"} {
+		found, err := filepath.Glob(filepath.Join(store, pattern))
+		require.NoError(w, err)
+		subvolumes = append(subvolumes, found...)
+	}
+	if r.IntN(3) == 0 {
+		path := subvolumes[r.IntN(len(subvolumes))]
+		switch r.IntN(3) {
+		case 0:
+			w.sh("btrfs -q subvolume delete %s", path)
+			return "deleted " + path
+		case 1:
+			w.sh("btrfs -q property set %s ro false; head -c %d %s/.opdbus/snapshot.json > half; cat half > %[1]s/.opdbus/snapshot.json", path, r.IntN(200), path)
+			return "cut the record of " + path
+		}
+		w.sh("btrfs -q subvolume snapshot %s %s-back", path, path)
+		return "copied " + path
+	}
+	path := files[r.IntN(len(files))]
+	data, err := os.ReadFile(path)
+	require.NoError(w, err)
+	what := "emptied "
+	switch at := r.IntN(max(len(data), 1)); r.IntN(5) {
+	case 0:
+		require.NoError(w, os.Remove(path))
+		return "removed " + path
+	case 1:
+		data, what = data[:min(at, len(data))], fmt.Sprintf("cut at %d ", at)
+	case 2:
+		data, what = append(data, data[min(at, len(data)):]...), fmt.Sprintf("repeated from %d ", at)
+	case 3:
+		if len(data) > 0 {
+			data[at] ^= 1 << r.IntN(8)
+		}
+		what = fmt.Sprintf("changed at %d ", at)
+	default:
+		data = nil
+	}
+	require.NoError(w, os.WriteFile(path, data, 0o600))
+	return what + path
+}
+
+// TestFsckDamage damages a store at random. Whatever it is, fsck says it, repairing comes to an end, after which it would mend nothing
+// more, and what is not mended says what a person can do. No command breaks down over it.
+func TestFsckDamage(t *testing.T) {
+	snapshottest.Need(t, "btrfs")
+	rounds := 8
+	if testing.Short() {
+		rounds = 3
+	}
+	base := applied(t)
+	base.must(apply()...)
+	base.must(undo()...)
+	for seed := range uint64(rounds) {
+		t.Run(fmt.Sprintf("seed %d", seed), func(t *testing.T) {
+			w := base.fork(t)
+			r := rand.New(rand.NewPCG(seed, 1))
+			var said strings.Builder
+			for range 1 + r.IntN(3) {
+				said.WriteString(damage(w, r) + "\n")
+			}
+			for _, command := range [][]string{{"fsck"}, {"fsck", "--repair"}, {"fsck"}, {"doctor"}, {"history"}, {"snapshots"}, {"show", "2"}, {"rollback", "--all", "--auto-approve"}, {"recover"}, apply()} {
+				code, out := w.run(command...)
+				fmt.Fprintf(&said, "%v: exit code %d: %s\n", command, code, out)
+				require.NotContains(t, out, "panic:", said.String())
+				require.NotContains(t, out, "goroutine ", said.String())
+				require.NotContains(t, out, "not repaired", said.String())
+			}
+			_, again, _ := strings.Cut(said.String(), "[fsck --repair]: ")
+			_, again, _ = strings.Cut(again, "[fsck]: ")
+			again, _, _ = strings.Cut(again, "[doctor]: ")
+			assert.NotContains(t, again, "with --repair, it", said.String())
+			for finding := range strings.SplitSeq("\n"+again, "\nproblem ") {
+				if finding != again && strings.Contains(finding, "\n") && !strings.HasPrefix(finding, "\n") && !strings.Contains(finding, "exit code") {
+					assert.Contains(t, finding, "\n  remedy: ", said.String())
+				}
+			}
 		})
 	}
 }
