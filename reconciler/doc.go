@@ -1,5 +1,5 @@
 // Package reconciler compares what is wanted with what is there, makes the difference so, and takes it back: plan, apply,
-// undo, recover, verify. It knows no provider and no HCL: it works on the kinds it is given. It may import graph, state
+// undo, recover, verify, fsck, doctor. It knows no provider and no HCL: it works on the kinds it is given. It may import graph, state
 // and the packages below state except state/desired.
 package reconciler
 

@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/opdbus/opdbus/reconciler/faulttest"
 	"github.com/opdbus/opdbus/state/snapshot/snapshottest"
 )
 
@@ -242,4 +243,40 @@ func TestFsckDamage(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestKillFsck kills a repair at each of its system calls that change something. The next one comes to the same.
+func TestKillFsck(t *testing.T) {
+	snapshottest.Need(t, "btrfs")
+	points := 0
+	for _, c := range []struct {
+		name, damage string
+	}{
+		{"with all journals", `truncate -s 100 state/ledger.json; chmod 755 state; printf '{"beg' >> state/journal/1.jsonl
+			btrfs -q subvolume create staging/.app.beside; btrfs -q subvolume create staging/gone; touch state/.held.json.new`},
+		{"without", `echo x > state/pruning.json; echo x > state/journal/1.jsonl; rm state/journal/2.jsonl`},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			base := applied(t)
+			base.must(apply()...)
+			base.sh("cd %s; "+c.damage, filepath.Join(base.root, "var/lib/op-dbus"))
+			repair := []string{"fsck", "--repair"}
+			whole := base.fork(t)
+			r := faulttest.Run(t, whole.command(repair...), afterLock(faulttest.Options{}))
+			require.True(t, r.State.Success())
+			want := whole.state()
+			require.NotContains(t, whole.must("fsck"), "with --repair", "all is mended that can be")
+			whole.unmount()
+			for n := 1; n <= r.Count; n += stride(t) {
+				w := base.fork(t)
+				killed := faulttest.Run(t, w.command(repair...), afterLock(faulttest.Options{KillAt: n}))
+				require.True(t, killed.Hit)
+				out := w.must(repair...)
+				assert.Equal(t, want, w.state(), "killed at %s; the next said: %s", faulttest.Trace(killed.Calls[len(killed.Calls)-1:]), out)
+				w.unmount()
+				points++
+			}
+		})
+	}
+	t.Logf("killed at %d points of a repair", points)
 }

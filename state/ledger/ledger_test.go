@@ -108,6 +108,9 @@ func TestLedger(t *testing.T) {
 func FuzzDecode(f *testing.F) {
 	f.Add([]byte(`{"version":1,"run":1,"nodes":{"stage.a":{"run":1,"objects":[{"object":"file[\"x\"]","made":{}}]}}}`))
 	f.Add([]byte(`{"version":1,"nodes":{"stage.a":null,"x":{}}}`))
+	f.Add([]byte(`{"version":2,"nodes":{}}`))
+	f.Add([]byte("{\"version\":1,\"opdbus\":\"1\",\"host\":\"h\",\"config\":\"c\",\"run\":3,\"nodes\":{\n\"stage.a\":{\"depends_on\":[\"stage.b\"],\"run\":3,\"objects\":[\n" +
+		"{\"object\":\"file[\\\"x\\\"]\",\"made\":{\"n\":1},\"sensitive\":[\"n\"]},\n{\"object\":\"file[\\\"y\\\"]\",\"made\":{}}]}}}\n"))
 	f.Add([]byte(`{`))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		l, err := Decode(data)
