@@ -54,13 +54,12 @@ func (d *doctor) space(_ context.Context, s *store.Store) error {
 		return err
 	}
 	const more = 1 << 62 // than there is
-	data, metadata := space.Short(more, 0)
-	data = more - data
-	if space.Mixed {
-		metadata = data
-	} else {
-		_, metadata = space.Short(0, more)
-		metadata = more - metadata
+	short, _ := space.Short(more, 0)
+	data := more - short
+	metadata := data
+	if !space.Mixed {
+		_, short = space.Short(0, more)
+		metadata = more - short
 	}
 	what := fmt.Sprintf("%s free for data, %s for metadata", mebibytes(data), mebibytes(metadata))
 	const remedy = "delete snapshots (opdbus snapshots prune, or delete), or enlarge the store's file system"
