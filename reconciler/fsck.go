@@ -63,7 +63,33 @@ func (r *Reconciler) Fsck(ctx context.Context) (*Fsck, error) {
 	if err != nil {
 		return nil, err
 	}
-	return r.lookThrough(ctx, s)
+	for again := 0; ; again++ {
+		before := r.stamp()
+		found, err := r.lookThrough(ctx, s)
+		if again == lookAgain || r.stamp() == before {
+			return found, err
+		}
+	}
+}
+
+// lookAgain is how often the store is looked through again when a run began or ended meanwhile.
+const lookAgain = 3
+
+// stamp changes when a run begins, does something, or ends.
+func (r *Reconciler) stamp() string {
+	holder, _, _ := ledger.HolderOf(r.Store.Lock()) // what cannot be read is the same each time
+	runs, _ := journal.Runs(r.Store.JournalDir())
+	stamp := fmt.Sprint(holder)
+	paths := []string{r.Store.Ledger(), r.Store.Pruning()}
+	if len(runs) > 0 {
+		paths = append(paths, journal.Path(r.Store.JournalDir(), runs[len(runs)-1]))
+	}
+	for _, path := range paths {
+		if info, err := os.Lstat(path); err == nil {
+			stamp += fmt.Sprint(path, info.Size(), info.ModTime())
+		}
+	}
+	return stamp
 }
 
 func (r *Reconciler) lookThrough(ctx context.Context, s *store.Store) (*Fsck, error) {
