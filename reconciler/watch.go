@@ -66,11 +66,12 @@ type watch struct {
 	o         WatchOptions
 	listening context.Context
 	news      *news
-	ledger    *ledger.Ledger
-	loaded    stamp             // of the ledger's file
-	listened  map[string]string // the ledger's entries that are listened to
-	silence   func()            // ends listening to them
-	seen      map[string]string // the ledger's entries when they were looked at; nil: nothing was yet
+	objects   []Owned               // what the ledger has, without what is live
+	now       map[state.Addr]string // its entries
+	loaded    stamp                 // of its file, when that was read
+	listened  map[state.Addr]string // the entries that are listened to
+	silence   func()                // ends listening to them
+	seen      map[state.Addr]string // the entries when they were looked at; nil: nothing was yet
 	drifted   map[state.Addr]Owned
 	failed    int // tries to read, one after the other
 	awaited   ledger.Holder
@@ -87,27 +88,25 @@ func (w *watch) turn(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if w.ledger == nil || before.ledger != w.loaded {
-		if w.ledger, err = ledger.Load(w.Store.Ledger()); err != nil {
+	if w.now == nil || before.ledger != w.loaded {
+		if err := w.load(before.ledger); err != nil {
 			return err
 		}
-		w.loaded = before.ledger
-	}
-	objects, now, err := w.current()
-	if err != nil {
-		return err
 	}
 	// What is new is listened to before it is looked at.
-	if w.listened == nil || !maps.Equal(now, w.listened) {
-		if err := w.listen(objects); err != nil {
+	if w.listened == nil || !maps.Equal(w.now, w.listened) {
+		if err := w.listen(w.objects); err != nil {
 			return err
 		}
-		w.listened = now
+		w.listened = w.now
 	}
-	objects = slices.DeleteFunc(objects, func(o Owned) bool {
-		made, known := w.seen[o.Addr.String()]
-		return known && made == now[o.Addr.String()] && !named[o.Addr]
-	})
+	var objects []Owned
+	for _, o := range w.objects {
+		made, known := w.seen[o.Addr]
+		if named[o.Addr] || !known || made != w.now[o.Addr] {
+			objects = append(objects, o)
+		}
+	}
 	err = w.look(ctx, objects)
 	after, idle, quietErr := w.quiet()
 	switch {
@@ -126,25 +125,32 @@ func (w *watch) turn(ctx context.Context) error {
 		return nil
 	}
 	w.failed = 0
-	return w.tell(objects, now)
+	return w.tell(objects)
 }
 
-// current is all that is owned and watched, and the ledger's entries by address.
-func (w *watch) current() ([]Owned, map[string]string, error) {
-	objects, made, err := w.entries(w.ledger, w.o.Targets)
-	now := make(map[string]string, len(objects))
-	for i, o := range objects {
-		now[o.Addr.String()] = string(made[i])
+// load reads the ledger's file.
+func (w *watch) load(file stamp) error {
+	l, err := ledger.Load(w.Store.Ledger())
+	if err != nil {
+		return err
 	}
-	return objects, now, err
+	objects, made, err := w.entries(l, w.o.Targets)
+	if err != nil {
+		return err
+	}
+	w.objects, w.loaded, w.now = objects, file, make(map[state.Addr]string, len(objects))
+	for i, o := range objects {
+		w.now[o.Addr] = string(made[i])
+	}
+	return nil
 }
 
 // tell tells what has turned out differently, and remembers it.
-func (w *watch) tell(objects []Owned, now map[string]string) error {
+func (w *watch) tell(objects []Owned) error {
 	first := w.seen == nil
 	var turned []Owned
 	for _, was := range w.drifted {
-		if _, owned := now[was.Addr.String()]; !owned { // it is not ours any more: there is nothing that it could drift from
+		if _, owned := w.now[was.Addr]; !owned { // it is not ours any more: there is nothing that it could drift from
 			was.Made, was.Live = nil, nil
 			turned = append(turned, was)
 		}
@@ -166,7 +172,7 @@ func (w *watch) tell(objects []Owned, now map[string]string) error {
 			turned = append(turned, o)
 		}
 	}
-	w.seen = now
+	w.seen = w.now
 	switch {
 	case first:
 		return w.o.First(objects)
