@@ -220,6 +220,6 @@ func (s pastStep) done() bool {
 // changed says whether a step changed a node: its own, or one that took something over from it.
 func (s pastStep) changed(node state.NodeAddr) bool {
 	return s.begun.Node == node || slices.ContainsFunc(s.begun.Changes, func(c journal.Change) bool {
-		return c.Origin != nil && c.Origin.Addr.Node == node
+		return c.Origin != nil && c.Origin.Addr.Node == node || c.HandsTo != nil && c.HandsTo.Node == node
 	})
 }

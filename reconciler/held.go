@@ -38,7 +38,7 @@ func (h Held) String() string {
 // taken back.
 func (h Held) holds(p *state.Plan, digest string) bool {
 	return h.Digest == digest || h.Config != "" && h.Config == p.Config && slices.ContainsFunc(p.Nodes, func(n *state.NodePlan) bool {
-		return slices.Contains(h.Nodes, n.Addr)
+		return !n.Delete && slices.Contains(h.Nodes, n.Addr)
 	})
 }
 

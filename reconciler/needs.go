@@ -144,12 +144,15 @@ func (n *needs) byRollback(b *back, node state.NodeAddr, since []pastStep) {
 	}
 }
 
-// nodes are those that a step changed: its own, and those from which it took something over.
+// nodes are those that a step changed: its own, and those from which it took something over, or gave it back to.
 func (s pastStep) nodes() []state.NodeAddr {
 	nodes := []state.NodeAddr{s.begun.Node}
 	for _, c := range s.begun.Changes {
 		if c.Origin != nil {
 			nodes = append(nodes, c.Origin.Addr.Node)
+		}
+		if c.HandsTo != nil {
+			nodes = append(nodes, c.HandsTo.Node)
 		}
 	}
 	return nodes

@@ -41,6 +41,9 @@ func (run *run) record(np *state.NodePlan, site state.Site, created time.Time) (
 		if jc.After, err = encode(c.After); err != nil {
 			return b, err
 		}
+		if c.HandsTo != (state.Addr{}) {
+			jc.HandsTo = &c.HandsTo
+		}
 		from := c.Addr
 		if c.MadeAt != (state.Addr{}) {
 			from = c.MadeAt

@@ -55,6 +55,9 @@ func (r *Reconciler) Retell(run int, l *ledger.Ledger) (*PastRun, []PastStep, er
 			if jc.Origin != nil {
 				c.MadeAt = jc.Origin.Addr
 			}
+			if jc.HandsTo != nil {
+				c.HandsTo = *jc.HandsTo
+			}
 			if c.Sensitive, err = secrets.of(a, run, c.Before, c.After, c.Made); err != nil {
 				return nil, nil, err
 			}

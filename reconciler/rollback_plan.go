@@ -192,6 +192,9 @@ func (b *back) ownership(steps []pastStep) ([]state.Ownership, error) {
 			if c.Origin != nil {
 				nodes[c.Origin.Addr.Node] = true
 			}
+			if c.HandsTo != nil {
+				nodes[c.HandsTo.Node] = true
+			}
 		}
 		for _, o := range s.begun.Was {
 			nodes[o.Node] = true

@@ -70,15 +70,21 @@ func (b *back) tied(from map[state.NodeAddr]state.Step, since []pastStep) []tie 
 		n := s.begun.Node
 		at, in := from[n]
 		for _, c := range s.begun.Changes {
-			if c.Origin == nil || c.Origin.Addr.Node == n {
-				continue
+			if o := c.Origin; o != nil && o.Addr.Node != n {
+				if in && s.Compare(at) >= 0 && changedSince(since, o.Addr.Node, s.Step) {
+					ties = append(ties, tie{o.Addr.Node, s.Step, fmt.Sprintf("was changed since it handed %s to %s", o.Addr.Local(), n)})
+				}
+				if gaveAt, in := from[o.Addr.Node]; in && s.Compare(gaveAt) >= 0 {
+					ties = append(ties, tie{n, s.Step, fmt.Sprintf("took %s over from %s", c.Object, o.Addr.Node)})
+				}
 			}
-			giver := c.Origin.Addr.Node
-			if in && s.Compare(at) >= 0 && changedSince(since, giver, s.Step) {
-				ties = append(ties, tie{giver, s.Step, fmt.Sprintf("was changed since it handed %s to %s", c.Origin.Addr.Local(), n)})
-			}
-			if gaveAt, in := from[giver]; in && s.Compare(gaveAt) >= 0 {
-				ties = append(ties, tie{n, s.Step, fmt.Sprintf("took %s over from %s", c.Object, giver)})
+			if to := c.HandsTo; to != nil && to.Node != n {
+				if in && s.Compare(at) >= 0 && changedSince(since, to.Node, s.Step) {
+					ties = append(ties, tie{to.Node, s.Step, fmt.Sprintf("was changed since it got %s back from %s", to.Local(), n)})
+				}
+				if gotAt, in := from[to.Node]; in && s.Compare(gotAt) >= 0 {
+					ties = append(ties, tie{n, s.Step, fmt.Sprintf("gave %s back to %s", c.Object, to.Node)})
+				}
 			}
 		}
 	}

@@ -12,7 +12,8 @@ import (
 
 // A wayBack is one object's, from what it was left as to what it was at first.
 type wayBack struct {
-	addr      state.Addr // now
+	addr      state.Addr // in the last of the steps that changed it, whose node takes it back
+	now       state.Addr // in the ledger: another one when that step handed it over
 	was       state.Addr // at first: another one when it has moved since
 	kind      *state.Kind
 	left      state.Object   // nil: absent
@@ -35,20 +36,24 @@ func (b *back) ways() (map[state.NodeAddr][]*wayBack, error) {
 			if err != nil {
 				return nil, err
 			}
-			w := at[a]
+			before, after := a, a
+			if jc.Origin != nil {
+				before = jc.Origin.Addr
+			}
+			if jc.HandsTo != nil {
+				after = *jc.HandsTo
+			}
+			w := at[after]
 			if w == nil {
-				if w, err = b.newWay(a, s, jc); err != nil {
+				if w, err = b.newWay(a, after, s, jc); err != nil {
 					return nil, err
 				}
 				all = append(all, w)
-				at[a] = w
 			}
 			w.sensitive = union(w.sensitive, jc.Sensitive)
-			w.first, w.was = jc, a
-			if jc.Origin != nil {
-				delete(at, a)
-				at[jc.Origin.Addr], w.was = w, jc.Origin.Addr
-			}
+			delete(at, after)
+			at[before] = w
+			w.first, w.was = jc, before
 		}
 	}
 	ways := map[state.NodeAddr][]*wayBack{}
@@ -67,15 +72,15 @@ func (b *back) ways() (map[state.NodeAddr][]*wayBack, error) {
 }
 
 // newWay begins an object's way with the last change that touched it.
-func (b *back) newWay(a state.Addr, s pastStep, last journal.Change) (w *wayBack, err error) {
-	w = &wayBack{addr: a}
+func (b *back) newWay(a, now state.Addr, s pastStep, last journal.Change) (w *wayBack, err error) {
+	w = &wayBack{addr: a, now: now}
 	if w.kind, err = b.kind(a); err != nil {
 		return nil, err
 	}
 	if w.left, err = w.kind.Decode(last.After); err != nil {
 		return nil, err
 	}
-	entry, _ := b.owned.Node(a.Node).Entry(last.Object)
+	entry, _ := b.owned.Node(now.Node).Entry(now.Local())
 	if w.made, err = w.kind.Decode(entry.Made); err != nil {
 		return nil, err
 	}
@@ -128,6 +133,12 @@ func (w *wayBack) change(live state.Object) (c state.Change, needed bool, confli
 	c = state.Change{Addr: w.addr, Before: live, After: w.before, Made: w.made, Sensitive: w.sensitive}
 	left := state.Same(live, w.left) // it is as it was left
 	own := live != nil && w.ours != nil && w.kind.Owns(w.ours, live)
+	if w.now != w.addr && w.made != nil {
+		c.MadeAt = w.now
+	}
+	if w.owned && w.was != w.addr {
+		c.HandsTo = w.was
+	}
 	stays := w.first.Forget || w.before == nil && !own // what is there, whatever that is
 	switch {
 	case stays || state.Same(live, w.before):
@@ -135,10 +146,7 @@ func (w *wayBack) change(live state.Object) (c state.Change, needed bool, confli
 	case live != nil && !left && !own:
 		return c, false, fmt.Sprintf("%s: what is there is not what was left there, and not opdbus' own; move it away", w.addr)
 	}
-	switch {
-	case w.owned && w.was != w.addr:
-		c.Note = "goes back to " + w.was.String()
-	case !w.owned && w.before != nil:
+	if !w.owned && w.before != nil {
 		c.Note = "as it was before opdbus came; no longer opdbus' own"
 	}
 	return c, true, ""
@@ -146,16 +154,12 @@ func (w *wayBack) change(live state.Object) (c state.Change, needed bool, confli
 
 // handOver changes only who looks after an object, if that changes.
 func (w *wayBack) handOver(c state.Change, live state.Object) (state.Change, bool, string) {
-	owned := w.owned && w.was == w.addr
-	if owned == (w.made != nil) {
+	if w.owned == (w.made != nil) && (!w.owned || w.was == w.now) {
 		return c, false, ""
 	}
 	c.After = live
-	switch c.Forget = !owned; {
-	case owned:
-		c.Made = nil
+	switch c.Forget = !w.owned; {
 	case w.owned:
-		c.Note = "goes back to " + w.was.String()
 	case live == nil:
 		c.Note = "it is gone already"
 	case !state.Same(live, w.before):

@@ -58,6 +58,7 @@ type canonicalChange struct {
 	After     any      `json:"after,omitempty"`
 	Made      any      `json:"made,omitempty"`
 	MadeAt    *Addr    `json:"made_at,omitempty"`
+	HandsTo   *Addr    `json:"hands_to,omitempty"`
 	Sensitive []string `json:"sensitive,omitempty"`
 	Note      string   `json:"note,omitempty"`
 }
@@ -145,6 +146,9 @@ func (c *Change) canonical(key []byte) (canonicalChange, error) {
 	}
 	if c.MadeAt != (Addr{}) {
 		out.MadeAt = &c.MadeAt
+	}
+	if c.HandsTo != (Addr{}) {
+		out.HandsTo = &c.HandsTo
 	}
 	var err error
 	if out.Before, err = c.side(c.Before, key); err != nil {

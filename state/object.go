@@ -87,7 +87,9 @@ type Change struct {
 	// that owns it there, when that is another one (moved).
 	Made   Object
 	MadeAt Addr
-	Cause  Cause
+	// HandsTo is the address that owns it afterwards, when that is another one: what had moved goes back.
+	HandsTo Addr
+	Cause   Cause
 	// Forget gives up ownership and leaves the thing as it is.
 	Forget bool
 	// Replace asks for a deletion and a creation in place of an update.
@@ -114,7 +116,7 @@ func (c Change) Action() Action {
 		return Replace
 	case !Same(c.Before, c.After):
 		return Update
-	case c.Made == nil || c.MadeAt != (Addr{}):
+	case c.Made == nil || c.MadeAt != (Addr{}) || c.HandsTo != (Addr{}):
 		return Adopt
 	}
 	return None

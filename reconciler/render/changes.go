@@ -115,8 +115,12 @@ func (t *text) aside(c *state.Change) string {
 	switch {
 	case c.MadeAt != (state.Addr{}):
 		parts = append(parts, "moved from "+t.clean(c.MadeAt.String()))
+	case c.HandsTo != (state.Addr{}):
 	case c.Action() == state.Adopt:
 		parts = append(parts, "already so, managed from now on")
+	}
+	if c.HandsTo != (state.Addr{}) {
+		parts = append(parts, "goes back to "+t.clean(c.HandsTo.String()))
 	}
 	if c.Note != "" {
 		parts = append(parts, t.clean(c.Note))

@@ -88,7 +88,9 @@ type Change struct {
 	At   int           `json:"at,omitempty"`
 	// Origin is where the entry stood when that was under another address.
 	Origin *Origin `json:"origin,omitempty"`
-	Forget bool    `json:"forget,omitempty"`
+	// HandsTo is the address that owns it afterwards, when that is another one, which only a run that takes back others has.
+	HandsTo *state.Addr `json:"hands_to,omitempty"`
+	Forget  bool        `json:"forget,omitempty"`
 	// Replace says that it is deleted and made again.
 	Replace bool `json:"replace,omitempty"`
 	// Sensitive names the attributes that are secret: whoever shows the change masks them.

@@ -88,6 +88,9 @@ func decodeChanges(changes []change, read objectReader) ([]state.Change, error) 
 		if c.MadeAt != nil {
 			e.MadeAt = *c.MadeAt
 		}
+		if c.HandsTo != nil {
+			e.HandsTo = *c.HandsTo
+		}
 		for _, o := range []struct {
 			written json.RawMessage
 			into    *state.Object

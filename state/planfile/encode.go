@@ -60,6 +60,7 @@ type change struct {
 	After     json.RawMessage `json:"after,omitempty"`
 	Made      json.RawMessage `json:"made,omitempty"`
 	MadeAt    *state.Addr     `json:"made_at,omitempty"`
+	HandsTo   *state.Addr     `json:"hands_to,omitempty"`
 	Cause     state.Cause     `json:"cause,omitempty"`
 	Forget    bool            `json:"forget,omitempty"`
 	Replace   bool            `json:"replace,omitempty"`
@@ -143,6 +144,9 @@ func encodeChanges(changes []state.Change, numbers map[string]int) ([]change, er
 		e := change{Addr: c.Addr, Cause: c.Cause, Forget: c.Forget, Replace: c.Replace, Sensitive: c.Sensitive, Note: c.Note, Source: encodeSource(c.Source)}
 		if c.MadeAt != (state.Addr{}) {
 			e.MadeAt = &c.MadeAt
+		}
+		if c.HandsTo != (state.Addr{}) {
+			e.HandsTo = &c.HandsTo
 		}
 		for _, o := range []struct {
 			object state.Object
