@@ -161,6 +161,7 @@ func writes(c faulttest.Call) bool {
 // TestFault has each call of an apply that changes something fail, after it has taken the lock. The exit code says what became of
 // the host, and it is so; where a person is needed, recover leaves it as before or as after.
 func TestFault(t *testing.T) {
+	t.Parallel()
 	m := newMatrix(t, applied(t), 0, apply()...)
 	require.NotEqual(t, m.before, m.after)
 	for i := 0; i < len(m.calls); i += stride(t) {
@@ -174,6 +175,7 @@ func TestFault(t *testing.T) {
 
 // TestShortWrite has each write of an apply write half, which is no error, and then the file system be full, which is.
 func TestShortWrite(t *testing.T) {
+	t.Parallel()
 	m := newMatrix(t, applied(t), 0, apply()...)
 	var all []faulttest.Call
 	for _, c := range m.calls {
@@ -196,6 +198,7 @@ func TestShortWrite(t *testing.T) {
 // TestFaultOnwards has a file system become full or read-only during an apply, and stay so until its end: nothing can be
 // taken back then. When it is put right, recover does.
 func TestFaultOnwards(t *testing.T) {
+	t.Parallel()
 	m := newMatrix(t, applied(t), 0, apply()...)
 	step := every(t, 9)
 	for i := 0; i < len(m.calls); i += step {
@@ -219,6 +222,7 @@ stage "zz" {
 
 // TestFaultTakingBack has each call fail that takes back an apply whose last node's check fails.
 func TestFaultTakingBack(t *testing.T) {
+	t.Parallel()
 	base := applied(t)
 	base.config("v2", "check.hcl", neverVerified)
 	whole := len(newMatrix(t, applied(t), 0, apply()...).calls)
@@ -236,6 +240,7 @@ func TestFaultTakingBack(t *testing.T) {
 // TestFaultThenKill has the last record of an apply, that all is done, not come to disk, and kills what takes the run back then.
 // The record must not have been said: the run would pass for complete, half taken back.
 func TestFaultThenKill(t *testing.T) {
+	t.Parallel()
 	m := newMatrix(t, applied(t), 0, apply()...)
 	var synced []int
 	for _, c := range m.calls {

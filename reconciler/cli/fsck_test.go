@@ -111,6 +111,7 @@ func (w *walk) command(configure func(string)) []string {
 // TestFsckLedger walks at random and loses the ledger after each run: what is made anew from the journals is the same, byte for byte, and
 // nothing else is found to be wrong.
 func TestFsckLedger(t *testing.T) {
+	t.Parallel()
 	steps := 20
 	if testing.Short() {
 		steps = 8
@@ -146,7 +147,9 @@ func TestFsckLedger(t *testing.T) {
 			}
 			t.Logf("exit codes of %d commands: %v", steps, codes)
 			assert.Positive(t, codes[0])
-			assert.Positive(t, codes[5], "some failed and were taken back")
+			if stride(t) == 1 { // of a few commands none may have failed
+				assert.Positive(t, codes[5], "some failed and were taken back")
+			}
 		})
 	}
 }
@@ -209,6 +212,7 @@ func damage(w *world, r *rand.Rand) string {
 // TestFsckDamage damages a store at random. Whatever it is, fsck says it, repairing comes to an end, after which it would mend nothing
 // more, and what is not mended says what a person can do. No command breaks down over it.
 func TestFsckDamage(t *testing.T) {
+	t.Parallel()
 	snapshottest.Need(t, "btrfs")
 	rounds := 8
 	if testing.Short() {
@@ -247,6 +251,7 @@ func TestFsckDamage(t *testing.T) {
 
 // TestKillFsck kills a repair at each of its system calls that change something. The next one comes to the same.
 func TestKillFsck(t *testing.T) {
+	t.Parallel()
 	snapshottest.Need(t, "btrfs")
 	points := 0
 	for _, c := range []struct {

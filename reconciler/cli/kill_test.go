@@ -102,6 +102,7 @@ func apply() []string { return []string{"apply", "--auto-approve", "--parallelis
 // TestKill kills an apply at each of its system calls that change something, after it has taken the lock. Whatever it had
 // done, the next recover leaves the host, the ledger and the snapshots as they were before, or as they are after it.
 func TestKill(t *testing.T) {
+	t.Parallel()
 	killEach(t, applied(t), stride(t), apply(), func(w *world, _, after string) {
 		w.must(apply()...)
 		assert.Contains(w, w.must("plan", "v2"), "No changes.", "a new apply converges")

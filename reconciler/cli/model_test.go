@@ -28,6 +28,7 @@ import (
 // begin at random beside the fixed ones, OPDBUS_TEST_SEED is the one to make again, and OPDBUS_TEST_SHRINK how long one that fails
 // is made shorter.
 func TestModel(t *testing.T) {
+	t.Parallel()
 	seeds := []uint64{1, 2, 25, 102, 107, 114, 116, 117}
 	more := 0
 	if s := os.Getenv("OPDBUS_TEST_SEEDS"); s != "" {

@@ -175,6 +175,7 @@ func (p *powerRun) nearest(state string) string {
 
 // TestPower cuts the power during an apply: at each flush, between them, and with some of the writes before a flush lost.
 func TestPower(t *testing.T) {
+	t.Parallel()
 	p := newPowerRun(t, btrfsDisk(t))
 	p.synced()
 	p.must(apply()...)
@@ -186,6 +187,7 @@ func TestPower(t *testing.T) {
 // TestPowerHost cuts the power during an apply on a host that is on ext4, where the store is in an image: what is in the one may be
 // on the disk while what is in the other is not, but for what a run has synced.
 func TestPowerHost(t *testing.T) {
+	t.Parallel()
 	p := newPowerRun(t, hostDisk(t))
 	require.True(t, p.imaged())
 	p.synced()
@@ -197,6 +199,7 @@ func TestPowerHost(t *testing.T) {
 
 // TestPowerTakingBack cuts the power while an apply that has failed is taken back.
 func TestPowerTakingBack(t *testing.T) {
+	t.Parallel()
 	p := newPowerRun(t, hostDisk(t))
 	p.config("v2", "check.hcl", neverVerified)
 	p.synced()
@@ -210,6 +213,7 @@ func TestPowerTakingBack(t *testing.T) {
 // TestPowerRecover cuts the power while an apply that was killed is recovered. Nothing of what the apply had not synced is
 // on the disk by then.
 func TestPowerRecover(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		percent int
 		disk    func(*testing.T) *faulttest.Disk

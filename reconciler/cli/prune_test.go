@@ -37,6 +37,7 @@ func goesBack(w *world) string {
 // TestKillPrune kills the deletion of snapshots at each of its system calls that change something. After the next recover all that were
 // to go are there or none is, and all else is as it was; what a rollback goes back to is.
 func TestKillPrune(t *testing.T) {
+	t.Parallel()
 	base := prunable(t)
 	other := base.fork(t)
 	rolledBack := goesBack(other)
@@ -50,6 +51,7 @@ func TestKillPrune(t *testing.T) {
 
 // TestFaultPrune has each call of the deletion of snapshots fail. The exit code and what is said tell whether they are there.
 func TestFaultPrune(t *testing.T) {
+	t.Parallel()
 	m := newMatrix(t, prunable(t), 0, prune()...)
 	require.NotEqual(t, m.before, m.after)
 	for i := 0; i < len(m.calls); i += every(t, 2) {
@@ -94,6 +96,7 @@ func (m *matrix) pruneWith(t *testing.T, o faulttest.Options) {
 
 // TestPowerPrune cuts the power during the deletion of snapshots, and after it: btrfs may bring back a deleted subvolume.
 func TestPowerPrune(t *testing.T) {
+	t.Parallel()
 	p := newPowerRun(t, btrfsDisk(t))
 	p.applyOthers()
 	p.synced()

@@ -71,6 +71,7 @@ func (c *cutOff) ended(w *world, said string) string {
 // TestKillRecover kills an apply at some points, and then the recover at its calls that change something. The next recover ends
 // what is left.
 func TestKillRecover(t *testing.T) {
+	t.Parallel()
 	killRecover(t, applied(t), 8, apply()...)
 }
 
@@ -96,6 +97,7 @@ func killRecover(t *testing.T, base *world, thin int, args ...string) {
 // TestFaultRecover kills an apply at some points, and then has calls of the recover fail. The exit code says whether another
 // one is needed, and that one ends what is left.
 func TestFaultRecover(t *testing.T) {
+	t.Parallel()
 	outcomes := map[string]int{}
 	for i, c := range cutOffs(t, applied(t), 8, apply()...) {
 		killed := c.fork(t)

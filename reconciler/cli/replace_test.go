@@ -13,6 +13,7 @@ import (
 // TestKillReplace kills an apply that deletes what is there and makes it again: what it leads to is what it comes from, and
 // what is missing in between comes back.
 func TestKillReplace(t *testing.T) {
+	t.Parallel()
 	base := newWorld(t, 128)
 	base.config("v", "main.hcl", `
 stage "app" {

@@ -12,6 +12,7 @@ import (
 
 // TestRestore applies the staging guide stage by stage, and goes back to when a stage had not been there yet.
 func TestRestore(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, 512)
 	guide, err := filepath.Abs("../../examples/staging-guide")
 	require.NoError(t, err)

@@ -26,6 +26,7 @@ func undo() []string { return []string{"undo", "--auto-approve"} }
 // TestKillRollback kills a rollback of everything at each of its system calls that change something, and that of one run at
 // some. The host is then as before the rollback or as after it, and not somewhere on the way.
 func TestKillRollback(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		name string
 		run  []string
@@ -47,6 +48,7 @@ func TestKillRollback(t *testing.T) {
 
 // TestFaultRollback has calls of a rollback fail.
 func TestFaultRollback(t *testing.T) {
+	t.Parallel()
 	m := newMatrix(t, appliedTwice(t), 0, rollback()...)
 	require.NotEqual(t, m.before, m.after)
 	for i := 0; i < len(m.calls); i += every(t, 4) {
@@ -60,11 +62,13 @@ func TestFaultRollback(t *testing.T) {
 
 // TestKillRecoverRollback kills a rollback, and then the recover.
 func TestKillRecoverRollback(t *testing.T) {
+	t.Parallel()
 	killRecover(t, appliedTwice(t), 24, rollback()...)
 }
 
 // TestPowerRollback cuts the power during a rollback of everything.
 func TestPowerRollback(t *testing.T) {
+	t.Parallel()
 	p := newPowerRun(t, hostDisk(t))
 	p.must(apply()...)
 	p.synced()

@@ -16,6 +16,7 @@ import (
 // TestSavedPlanCut kills the apply of a saved plan, and has it fail, at each call by which the content that the plan carries comes
 // into the store and goes from there. The run itself is that of any plan, which TestKill cuts.
 func TestSavedPlanCut(t *testing.T) {
+	t.Parallel()
 	base := applied(t)
 	base.must("plan", "--out", "plan", "v2")
 	stateBefore := base.state()
