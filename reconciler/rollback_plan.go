@@ -33,8 +33,10 @@ func (b *back) plan(ctx context.Context) (*state.Plan, error) {
 		first := func(a state.NodeAddr) state.Step { return byNode[a][len(byNode[a])-1].Step }
 		return first(y).Compare(first(x))
 	})
-	if err := errors.Join(b.doubles(), b.dangling(nodes)); err != nil {
-		return nil, err
+	if !b.whole { // as a whole it has been like that before
+		if err := errors.Join(b.doubles(), b.dangling(nodes)); err != nil {
+			return nil, err
+		}
 	}
 	ways, err := b.ways()
 	if err != nil {
