@@ -56,8 +56,9 @@ func (p *planner) complete(it *state.Planned[File]) (err error) {
 	want := *it.Want
 	if made := it.Made; made != nil && made.Target == want.Target {
 		want.Parents = made.Parents
-		if want.Type == typeCopyOnce && made.Type == typeCopyOnce && made.Kept && it.Live != nil {
-			want.Kept, want.Digest, want.Mode, want.Owner, want.Group = true, "", "", "", ""
+		if want.Type == typeCopyOnce && made.isCopy() && it.Live != nil && it.Live.isCopy() {
+			// It is not written again, so that what was written is what it is to be told from an edit by.
+			want.Kept, want.Digest, want.Mode, want.Owner, want.Group = made.Kept, made.Digest, made.Mode, made.Owner, made.Group
 		}
 		if made.Backup != "" {
 			if want.Backup, err = p.looker.backup(made.Backup); err != nil {
