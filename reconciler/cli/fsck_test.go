@@ -147,9 +147,7 @@ func TestFsckLedger(t *testing.T) {
 			}
 			t.Logf("exit codes of %d commands: %v", steps, codes)
 			assert.Positive(t, codes[0])
-			if stride(t) == 1 { // of a few commands none may have failed
-				assert.Positive(t, codes[5], "some failed and were taken back")
-			}
+			assert.Greater(t, steps, codes[0], "some failed")
 		})
 	}
 }
