@@ -215,11 +215,11 @@ func (r *Reconciler) fresh(ctx context.Context, plan *state.Plan, owned *ledger.
 
 // unchanged reads what a node's changes are about and refuses when it is no longer what they were computed from.
 func (r *Reconciler) unchanged(ctx context.Context, np *state.NodePlan) ([]state.Object, error) {
-	read := r.readChanges
+	as := aim
 	if np.Back != nil {
-		read = r.readBefore
+		as = start
 	}
-	lives, err := read(ctx, np.Changes)
+	lives, err := r.readChanges(ctx, np.Changes, as)
 	if err != nil {
 		return nil, err
 	}

@@ -42,20 +42,6 @@ func (r *Reconciler) snapshotPath(name string) string {
 	return filepath.Join(r.Store.Snapshots(), name)
 }
 
-// readBefore reads what the changes start from, as that is described: what they lead to may be described by other attributes,
-// such as those of a thing of somebody else's that is put back.
-func (r *Reconciler) readBefore(ctx context.Context, changes []state.Change) ([]state.Object, error) {
-	addrs := make([]state.Addr, len(changes))
-	wants := make([]state.Object, len(changes))
-	for i, c := range changes {
-		addrs[i], wants[i] = c.Addr, c.Before
-		if c.Before == nil {
-			wants[i] = aim(c)
-		}
-	}
-	return r.read(ctx, addrs, wants)
-}
-
 // goBack makes a node what it was: first what is outside its tree, then the tree, by exchanging it for a copy of its snapshot, or
 // for an empty one where the node was not there: that goes with the node when the step is complete.
 func (run *run) goBack(ctx context.Context, site state.Site, np *state.NodePlan) error {
@@ -173,22 +159,7 @@ func inEffect(story *journal.Story) (steps []pastStep) {
 	return steps
 }
 
-// lastRun finds the last run that has an effect.
-func (r *Reconciler) lastRun() (int, error) {
-	runs, err := journal.Runs(r.Store.JournalDir())
-	if err != nil {
-		return 0, err
-	}
-	for _, n := range slices.Backward(runs) {
-		steps, err := r.stepsOf(n)
-		if err != nil || len(steps) > 0 {
-			return n, err
-		}
-	}
-	return 0, errors.New("there is no run to be taken back")
-}
-
-// last finds the first of the steps in effect by which the last run changed a node.
+// last finds the first of the steps in effect by which the last run changed a node; the zero node stands for any.
 func (r *Reconciler) last(node state.NodeAddr) (first state.Step, err error) {
 	runs, err := journal.Runs(r.Store.JournalDir())
 	if err != nil {
@@ -200,13 +171,16 @@ func (r *Reconciler) last(node state.NodeAddr) (first state.Step, err error) {
 			return first, err
 		}
 		for _, s := range steps {
-			if s.changed(node) {
+			if node == (state.NodeAddr{}) || s.changed(node) {
 				first = s.Step
 			}
 		}
 		if first.Run > 0 {
 			return first, nil
 		}
+	}
+	if node == (state.NodeAddr{}) {
+		return first, errors.New("there is no run to be taken back")
 	}
 	return first, fmt.Errorf("no run changed %s; opdbus history lists the runs", node)
 }

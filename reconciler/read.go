@@ -85,12 +85,21 @@ func aim(c state.Change) state.Object {
 	return c.Made
 }
 
-// readChanges reads the live state of what the changes are about.
-func (r *Reconciler) readChanges(ctx context.Context, changes []state.Change) ([]state.Object, error) {
+// start is the object whose live state tells what a change starts from: what it leads to may be described by other attributes, such as
+// those of a thing of somebody else's that is put back.
+func start(c state.Change) state.Object {
+	if c.Before != nil {
+		return c.Before
+	}
+	return aim(c)
+}
+
+// readChanges reads the live state of what the changes are about, as one of their objects describes it.
+func (r *Reconciler) readChanges(ctx context.Context, changes []state.Change, as func(state.Change) state.Object) ([]state.Object, error) {
 	addrs := make([]state.Addr, len(changes))
 	wants := make([]state.Object, len(changes))
 	for i, c := range changes {
-		addrs[i], wants[i] = c.Addr, aim(c)
+		addrs[i], wants[i] = c.Addr, as(c)
 	}
 	return r.read(ctx, addrs, wants)
 }

@@ -73,9 +73,11 @@ func (b *back) everything(o RollbackOptions) (err error) {
 		b.to = "to before the first run"
 	default:
 		if from.Run = o.Run; o.Last {
-			if from.Run, err = b.lastRun(); err != nil {
+			last, err := b.last(state.NodeAddr{})
+			if err != nil {
 				return err
 			}
+			from.Run = last.Run
 		} else if _, err := b.stepsOf(o.Run); err != nil {
 			return err
 		}

@@ -132,7 +132,7 @@ func (run *run) change(ctx context.Context, site state.Site, changes []state.Cha
 func (run *run) settle(ctx context.Context, changes []state.Change) ([]state.Object, error) {
 	deadline := time.Now().Add(settleTime)
 	for wait := time.Millisecond; ; wait *= 2 {
-		lives, err := run.readChanges(ctx, changes)
+		lives, err := run.readChanges(ctx, changes, aim)
 		if err != nil {
 			return nil, err
 		}

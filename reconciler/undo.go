@@ -116,7 +116,7 @@ func (run *run) invert(ctx context.Context, site state.Site, changes []state.Cha
 		}
 		inverse = append(inverse, c.Inverse())
 	}
-	lives, err := run.readChanges(ctx, inverse)
+	lives, err := run.readChanges(ctx, inverse, aim)
 	if err != nil {
 		return err
 	}

@@ -16,18 +16,23 @@ import (
 // Need skips the test, saying why, where it does not run as root or a program is missing. With CI=true it fails there.
 func Need(t testing.TB, programs ...string) {
 	t.Helper()
-	missing := t.Skipf
-	if os.Getenv("CI") == "true" {
-		missing = t.Fatalf
-	}
 	if os.Geteuid() != 0 {
-		missing("needs root")
+		Lack(t, "needs root")
 	}
 	for _, p := range programs {
 		if _, err := exec.LookPath(p); err != nil {
-			missing("needs %s", p)
+			Lack(t, "needs %s", p)
 		}
 	}
+}
+
+// Lack skips the test for what the machine lacks. With CI=true it fails.
+func Lack(t testing.TB, format string, args ...any) {
+	t.Helper()
+	if os.Getenv("CI") == "true" {
+		t.Fatalf(format, args...)
+	}
+	t.Skipf(format, args...)
 }
 
 // Mount makes a btrfs file system of some MiB, at least 16, and mounts it until the test ends. Below 256 MiB it is one
