@@ -45,16 +45,9 @@ func (r *Reconciler) snapshotPath(name string) string {
 // goBack makes a node what it was: first what is outside its tree, then the tree, by exchanging it for a copy of its snapshot, or
 // for an empty one where the node was not there: that goes with the node when the step is complete.
 func (run *run) goBack(ctx context.Context, site state.Site, np *state.NodePlan) error {
-	// What an object goes back to is in its node's snapshot, or in that of the node where it was then.
-	var earlier []string
-	for _, n := range run.plan.Nodes {
-		switch name := n.Back.Snapshot; {
-		case name == "":
-		case n == np:
-			earlier = append([]string{run.snapshotPath(name)}, earlier...)
-		default:
-			earlier = append(earlier, run.snapshotPath(name))
-		}
+	earlier, err := run.contents()
+	if err != nil {
+		return err
 	}
 	site.Earlier = append(earlier, site.Earlier...)
 	outside := slices.DeleteFunc(slices.Clone(np.Changes), func(c state.Change) bool { return run.Kinds.For(c.Addr).InTree })
@@ -68,7 +61,6 @@ func (run *run) goBack(ctx context.Context, site state.Site, np *state.NodePlan)
 	if err := sub.Delete(site.Beside); err != nil {
 		return err
 	}
-	var err error
 	if np.Back.Snapshot == "" {
 		err = sub.Create(site.Beside)
 	} else if err = sub.Snapshot(run.snapshotPath(np.Back.Snapshot), site.Beside, false); err == nil {
@@ -81,6 +73,28 @@ func (run *run) goBack(ctx context.Context, site state.Site, np *state.NodePlan)
 		return errors.Join(err, sub.Delete(site.Beside))
 	}
 	return nil
+}
+
+// contents are the trees that hold what objects go back to: the snapshots that the steps which are taken back began with, of
+// whichever node they are, as an object may have been another's then.
+func (run *run) contents() ([]string, error) {
+	back := map[state.Step]bool{}
+	for _, np := range run.plan.Nodes {
+		for _, s := range np.Back.Steps {
+			back[s] = true
+		}
+	}
+	infos, err := run.Snapshots()
+	if err != nil {
+		return nil, err
+	}
+	var trees []string
+	for _, i := range infos {
+		if back[state.Step{Run: i.Run, Step: i.Step}] && i.Phase != snapshot.Post {
+			trees = append(trees, i.Path)
+		}
+	}
+	return trees, nil
 }
 
 // rewrite makes a ledger have of nodes what it is told.

@@ -51,14 +51,15 @@ func (r *Reconciler) gather(config *state.Config, owned *ledger.Ledger, s *selec
 		return nil, err
 	}
 	moved := rehouse(config, homeless, orphans)
+	var left []*item
 	for _, it := range orphans {
-		if moved[it.addr] {
-			continue
+		if !moved[it.addr] {
+			it.forget = forgotten(config, it.addr)
+			left = append(left, it)
 		}
-		it.forget = forgotten(config, it.addr)
-		items = append(items, it)
 	}
-	return items, nil
+	left, err = r.keepUsed(config, owned, s, o, left)
+	return append(items, left...), err
 }
 
 // orphans lists what is owned and not declared.

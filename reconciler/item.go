@@ -16,6 +16,7 @@ type item struct {
 	raw      json.RawMessage // the ledger's entry; nil when it has none
 	madeAt   state.Addr      // where the ledger has it, when that is another address
 	forget   bool            // given up rather than deleted
+	kept     bool            // no longer declared, but used by what is
 	secret   []string        // the attributes that are, or were, sensitive
 	made     state.Object    // raw, decoded when it is needed
 	live     state.Object
@@ -49,17 +50,14 @@ func (it *item) decode() (err error) {
 }
 
 func (it *item) source(attr string) state.Range {
-	switch {
-	case it.declared != nil && it.declared.Attr != nil:
-		return it.declared.Attr(attr)
-	case it.declared != nil:
-		return it.declared.Source
+	if it.declared == nil {
+		return state.Range{}
 	}
-	return state.Range{}
+	return at(it.declared, attr)
 }
 
 // change is what has to be done about the item; changed is false when nothing has to.
-func (it *item) change(config *state.Config, o PlanOptions) (c state.Change, changed bool, err error) {
+func (it *item) change(o PlanOptions, housing func(thing string) bool) (c state.Change, changed bool, err error) {
 	if it.settled() && !replaces(o, it.addr) {
 		return c, false, nil
 	}
@@ -70,8 +68,11 @@ func (it *item) change(config *state.Config, o PlanOptions) (c state.Change, cha
 	if it.declared != nil {
 		c.Source = it.declared.Source
 	}
+	if it.kept && (it.live == nil || !it.kind.Owns(it.made, it.live)) { // then it is not what is used
+		it.setWant(nil)
+	}
 	if it.want == nil {
-		c.Forget = it.forget || it.live == nil || !it.kind.Owns(it.made, it.live)
+		c.After, c.Forget = nil, it.forget || it.live == nil || !it.kind.Owns(it.made, it.live)
 		if c.Forget {
 			c.Before, c.After = it.live, it.live
 			c.Note = forgetNote(it)
@@ -82,7 +83,7 @@ func (it *item) change(config *state.Config, o PlanOptions) (c state.Change, cha
 	learns := it.owned() && it.madeAt == (state.Addr{}) && it.there() && !it.settled() && !it.moves()
 	it.ignore()
 	c.After = it.want
-	if it.live != nil && !it.kind.Owns(it.made, it.live) {
+	if it.live != nil && !it.kind.Owns(it.made, it.live) && (it.moves() || !becomesHolder(it.live, it.want, housing)) {
 		claimed, err := it.kind.Claim(it.want, it.live)
 		switch {
 		case err == nil:

@@ -12,28 +12,33 @@ import (
 
 // order puts the nodes that change in the order in which they are changed: what is needed first. A node that goes is
 // changed after the nodes that needed it, and after those that take something over from it.
-func (r *Reconciler) order(config *state.Config, owned *ledger.Ledger, changes map[state.NodeAddr][]state.Change) ([]*state.NodePlan, error) {
+func (r *Reconciler) order(config *state.Config, owned *ledger.Ledger, changes map[state.NodeAddr][]state.Change, destroy bool) ([]*state.NodePlan, error) {
 	g := graph.New(state.NodeAddr.Compare)
 	for _, n := range config.Nodes {
 		g.Add(n.Addr)
 		for _, d := range n.DependsOn {
-			g.Need(n.Addr, d.On)
+			if !destroy {
+				g.Need(n.Addr, d.On)
+			}
 		}
 	}
 	for _, a := range owned.Addrs() {
 		g.Add(a)
 		for _, on := range owned.Node(a).DependsOn {
-			if config.Node(on) == nil && owned.Node(on) != nil {
+			if (destroy || config.Node(on) == nil) && owned.Node(on) != nil {
 				g.Need(on, a)
 			}
 		}
 	}
-	moved := map[state.NodeAddr]int{} // how much of a node that goes others take over
+	moved := map[state.NodeAddr]int{} // how much of a node others take over
 	for a, cs := range changes {
 		for _, c := range cs {
-			if c.MadeAt != (state.Addr{}) && config.Node(c.MadeAt.Node) == nil {
+			if c.MadeAt == (state.Addr{}) || c.MadeAt.Node == a {
+				continue
+			}
+			moved[c.MadeAt.Node]++
+			if config.Node(c.MadeAt.Node) == nil {
 				g.Need(c.MadeAt.Node, a)
-				moved[c.MadeAt.Node]++
 			}
 		}
 	}

@@ -1,6 +1,7 @@
 package reconciler
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -44,13 +45,13 @@ func (r *Reconciler) Plan(ctx context.Context, config *state.Config, owned *ledg
 		}
 	}
 	upgraded := r.upgraded(config, owned, items)
-	given := leaving(items)
+	given, housing := leaving(items), r.housing(owned)
 	for _, it := range items {
-		if err := it.taken(given); err != nil {
+		if err := cmp.Or(it.taken(given), it.used(items)); err != nil {
 			diags.Errorf(it.source("target"), "Conflict at "+it.addr.String(), "%s.", sentence(err))
 			continue
 		}
-		c, changed, err := it.change(config, o)
+		c, changed, err := it.change(o, housing)
 		if conflict, ok := asConflict(err); ok {
 			diags.Errorf(it.source("target"), "Conflict at "+it.addr.String(), "%s", conflict)
 			continue
@@ -80,7 +81,7 @@ func (r *Reconciler) Plan(ctx context.Context, config *state.Config, owned *ledg
 		Config: config.Digest, Dir: config.Dir, OnFailure: config.Settings.OnFailure, Run: owned.Run, Retention: config.Settings.Snapshots,
 		Skipped: config.Skipped, Outputs: config.Outputs, Variables: config.Variables, Wanted: config.Nodes, Drifted: drifted,
 	}
-	if plan.Nodes, err = r.order(config, owned, changes); err != nil {
+	if plan.Nodes, err = r.order(config, owned, changes, o.Destroy); err != nil {
 		return nil, nil, err
 	}
 	for _, n := range config.Nodes {

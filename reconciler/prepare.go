@@ -32,7 +32,11 @@ func (r *Reconciler) Prepare(ctx context.Context, config *state.Config) state.Di
 		diags = append(diags, ds...)
 	}
 	diags = append(diags, unchecked(config)...)
-	return append(diags, duplicates(config)...)
+	diags = append(diags, duplicates(config)...)
+	if diags.HasErrors() {
+		return diags
+	}
+	return append(diags, tangled(config)...)
 }
 
 // unchecked finds the checks that this version cannot run, before a run depends on them.

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/opdbus/opdbus/graph"
 	"github.com/opdbus/opdbus/state"
 	"github.com/opdbus/opdbus/state/ledger"
 )
@@ -49,16 +50,16 @@ func (b *back) plan(ctx context.Context) (*state.Plan, error) {
 			return nil, err
 		}
 		conflicts = append(conflicts, refused...)
-		if np == nil {
-			continue
+		if np != nil {
+			p.Nodes = append(p.Nodes, np)
 		}
-		if n := len(p.Nodes); n > 0 {
-			np.After = []state.NodeAddr{p.Nodes[n-1].Addr}
-		}
-		p.Nodes = append(p.Nodes, np)
 	}
 	if len(conflicts) > 0 {
 		return nil, &ConflictsError{conflicts}
+	}
+	p.Nodes = b.insideOut(p.Nodes)
+	for i, np := range p.Nodes[min(1, len(p.Nodes)):] {
+		np.After = []state.NodeAddr{p.Nodes[i].Addr}
 	}
 	for _, a := range b.owned.Addrs() {
 		if byNode[a] == nil {
@@ -66,6 +67,31 @@ func (b *back) plan(ctx context.Context) (*state.Plan, error) {
 		}
 	}
 	return p, nil
+}
+
+// insideOut keeps the order of the nodes but for those that remove directories, which come after what is taken out of these, and
+// those that make some, which come before what is put into these.
+func (b *back) insideOut(plans []*state.NodePlan) []*state.NodePlan {
+	g := graph.New(state.NodeAddr.Compare)
+	changes := map[state.NodeAddr][]state.Change{}
+	for i, np := range plans {
+		changes[np.Addr] = np.Changes
+		g.Add(np.Addr)
+		for _, before := range plans[:i] { // what depends on another goes back before it
+			if n := b.owned.Node(before.Addr); n != nil && slices.Contains(n.DependsOn, np.Addr) {
+				g.Need(np.Addr, before.Addr)
+			}
+		}
+	}
+	within(g, changes)
+	sorted := make([]*state.NodePlan, 0, len(plans))
+	for rest := slices.Clone(plans); len(rest) > 0; {
+		next := slices.IndexFunc(rest, func(np *state.NodePlan) bool {
+			return !slices.ContainsFunc(rest, func(other *state.NodePlan) bool { return slices.Contains(g.Needs(np.Addr), other.Addr) })
+		})
+		sorted, rest = append(sorted, rest[next]), slices.Delete(rest, next, next+1)
+	}
+	return sorted
 }
 
 // dangling refuses to bring back a node without what it depends on.

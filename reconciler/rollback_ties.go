@@ -19,7 +19,10 @@ func (b *back) node(o RollbackOptions) error {
 		return err
 	}
 	from := map[state.NodeAddr]state.Step{o.Node: last}
-	reasons := b.together(from, since)
+	reasons, err := b.together(from, since)
+	if err != nil {
+		return err
+	}
 	if len(reasons) > 0 && !o.Cascade {
 		return &DependentsError{o.Node, reasons}
 	}
@@ -32,10 +35,14 @@ func (b *back) node(o RollbackOptions) error {
 }
 
 // together adds to the nodes that go back, each from a step on, those that can only go back with them, and tells why.
-func (b *back) together(from map[state.NodeAddr]state.Step, since []pastStep) (reasons []string) {
+func (b *back) together(from map[state.NodeAddr]state.Step, since []pastStep) (reasons []string, err error) {
+	nested, err := b.nested(since)
+	if err != nil {
+		return nil, err
+	}
 	for grown := true; grown; {
 		grown = false
-		for _, t := range b.tied(from, since) {
+		for _, t := range slices.Concat(b.tied(from, since), nested.tied(from)) {
 			if at, in := from[t.node]; in && at.Compare(t.from) <= 0 {
 				continue
 			}
@@ -45,7 +52,7 @@ func (b *back) together(from map[state.NodeAddr]state.Step, since []pastStep) (r
 			}
 		}
 	}
-	return reasons
+	return reasons, nil
 }
 
 // A tie says that a node's steps from a point on have to be taken back with another's.

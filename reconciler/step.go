@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/opdbus/opdbus/state"
@@ -95,7 +96,9 @@ func (run *run) step(ctx context.Context, np *state.NodePlan) error {
 }
 
 func (run *run) site(node state.NodeAddr) state.Site {
-	return state.Site{Node: node, Run: run.number, Dir: run.Store.NodeDir(node), Beside: run.Store.Beside(node)}
+	holders := sync.OnceValue(run.holders) // few steps have to know
+	return state.Site{Node: node, Run: run.number, Dir: run.Store.NodeDir(node), Beside: run.Store.Beside(node),
+		Holds: func(thing string) bool { return holders()[thing] }}
 }
 
 // open makes the node's subvolume where there is none, and puts into it what the changes would otherwise destroy.

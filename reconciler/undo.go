@@ -208,6 +208,12 @@ func disown(l *ledger.Ledger, b journal.Begun) error {
 	if b.Back != nil {
 		return rewrite(l, b.Was)
 	}
+	type entries struct {
+		origin *journal.Origin
+		gone   map[string]bool
+		back   map[int]ledger.Entry
+	}
+	others := map[state.NodeAddr]entries{} // what others get back, all at once: each has its place among the rest
 	gone := make(map[string]bool, len(b.Changes))
 	back := map[int]ledger.Entry{}
 	for _, c := range b.Changes {
@@ -218,9 +224,16 @@ func disown(l *ledger.Ledger, b journal.Begun) error {
 			gone[c.Made.Object] = true // under the address that it moved from, which it has still where the step was cut off
 			back[c.At] = *c.Made
 		default:
-			o := c.Origin
-			l.Restore(o.Addr.Node, o.DependsOn, o.NodeRun, map[string]bool{c.Made.Object: true}, map[int]ledger.Entry{c.At: *c.Made})
+			of, ok := others[c.Origin.Addr.Node]
+			if !ok {
+				of = entries{c.Origin, map[string]bool{}, map[int]ledger.Entry{}}
+				others[c.Origin.Addr.Node] = of
+			}
+			of.gone[c.Made.Object], of.back[c.At] = true, *c.Made
 		}
+	}
+	for node, of := range others {
+		l.Restore(node, of.origin.DependsOn, of.origin.NodeRun, of.gone, of.back)
 	}
 	l.Restore(b.Node, b.DependsOn, b.NodeRun, gone, back)
 	return nil

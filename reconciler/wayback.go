@@ -8,6 +8,7 @@ import (
 
 	"github.com/opdbus/opdbus/state"
 	"github.com/opdbus/opdbus/state/journal"
+	"github.com/opdbus/opdbus/state/ledger"
 )
 
 // A wayBack is one object's, from what it was left as to what it was at first.
@@ -17,19 +18,29 @@ type wayBack struct {
 	was       state.Addr // at first: another one when it has moved since
 	kind      *state.Kind
 	left      state.Object   // nil: absent
+	stayed    state.Object   // a directory that was to go and could not, as something of somebody's was in it
 	before    state.Object   // what it goes back to; nil: it goes
+	returned  bool           // what it had kept aside went back to its place as it went
 	made      state.Object   // what the ledger has now
 	ours      state.Object   // what opdbus made: that, or what it gave up, or left without coming to the ledger
 	owned     bool           // what it goes back to is opdbus' own
 	first     journal.Change // the first that touched it
+	alone     bool           // it is the only one
 	sensitive []string
 }
 
 // ways finds the objects that the steps changed, by the nodes where they are now. An object that moved has one way, which goes on
-// where it came from; what stands under its address there after that is another.
+// where it came from; what stands under its address there after that is another. So has what was made where another was deleted
+// before: it goes back to that one, and neither is in the other's way.
 func (b *back) ways() (map[state.NodeAddr][]*wayBack, error) {
+	heirs, err := b.heirs()
+	if err != nil {
+		return nil, err
+	}
 	var all []*wayBack
 	at := map[state.Addr]*wayBack{}
+	now := map[state.Addr]bool{}       // the addresses whose objects of now have a way
+	waiting := map[changeID]*wayBack{} // those that go back to what was deleted, by the change that did
 	for _, s := range b.steps {
 		for _, jc := range slices.Backward(s.begun.Changes) {
 			a, err := state.ParseLocal(s.begun.Node, jc.Object)
@@ -43,26 +54,46 @@ func (b *back) ways() (map[state.NodeAddr][]*wayBack, error) {
 			if jc.HandsTo != nil {
 				after = *jc.HandsTo
 			}
-			w := at[after]
+			id := changeID{s.Step, jc.Object}
+			w := waiting[id]
 			if w == nil {
-				if w, err = b.newWay(a, after, s, jc); err != nil {
+				w = at[after]
+			}
+			if w == nil {
+				if w, err = b.newWay(a, after, s, jc, now[after]); err != nil {
 					return nil, err
 				}
-				all = append(all, w)
+				all, now[after] = append(all, w), true
 			}
+			w.alone = w.first.Object == ""
 			w.sensitive = union(w.sensitive, jc.Sensitive)
 			delete(at, after)
 			at[before] = w
 			w.first, w.was = jc, before
+			if deleted, is := heirs[id]; is {
+				waiting[deleted] = w
+				delete(at, before)
+			}
 		}
 	}
 	ways := map[state.NodeAddr][]*wayBack{}
+	housed, housedThen := b.housing(b.owned), b.housing(b.after)
 	for _, w := range all {
 		var err error
 		if w.before, err = w.kind.Decode(w.first.Before); err != nil {
 			return nil, err
 		}
+		if h, ok := w.before.(state.Heir); ok && w.first.Made != nil {
+			made, err := w.kind.Decode(w.first.Made.Made)
+			if err != nil {
+				return nil, err
+			}
+			w.before = h.From(made)
+		}
 		w.owned = b.after.Node(w.was.Node).Made(w.was.Local()) != nil
+		if h, ok := w.before.(state.Holder); ok && !w.owned && housed(h.Thing()) && !housedThen(h.Thing()) {
+			w.before = nil // it was made for what goes as well
+		}
 		// What came and went in between is nobody's by now.
 		if w.left != nil || w.made != nil || w.before != nil {
 			ways[w.addr.Node] = append(ways[w.addr.Node], w)
@@ -71,8 +102,63 @@ func (b *back) ways() (map[state.NodeAddr][]*wayBack, error) {
 	return ways, nil
 }
 
-// newWay begins an object's way with the last change that touched it.
-func (b *back) newWay(a, now state.Addr, s pastStep, last journal.Change) (w *wayBack, err error) {
+// A changeID names a change of a former run.
+type changeID struct {
+	state.Step
+	object string
+}
+
+// heirs are the changes that made something where another object had been deleted before, each with the change that did.
+func (b *back) heirs() (map[changeID]changeID, error) {
+	type lost struct {
+		addr state.Addr
+		kind *state.Kind
+		by   changeID
+	}
+	heirs := map[changeID]changeID{}
+	deleted := map[string]lost{} // by the thing on the host
+	for _, s := range slices.Backward(b.steps) {
+		for _, jc := range s.begun.Changes {
+			removes := jc.After == nil && jc.Before != nil
+			makes := jc.After != nil && jc.Before == nil && len(deleted) > 0
+			if jc.Forget || jc.Origin != nil || jc.HandsTo != nil || !removes && !makes {
+				continue
+			}
+			a, err := state.ParseLocal(s.begun.Node, jc.Object)
+			if err != nil {
+				return nil, err
+			}
+			kind, err := b.kind(a)
+			if err != nil {
+				return nil, err
+			}
+			id := changeID{s.Step, jc.Object}
+			if removes {
+				thing, err := thingIn(kind, jc.Before)
+				if err != nil {
+					return nil, err
+				}
+				if thing != "" {
+					deleted[thing] = lost{a, kind, id}
+				}
+				continue
+			}
+			thing, err := thingIn(kind, jc.After)
+			if err != nil {
+				return nil, err
+			}
+			if of, was := deleted[thing]; was && of.kind == kind && of.addr != a {
+				heirs[id] = of.by
+			}
+			delete(deleted, thing)
+		}
+	}
+	return heirs, nil
+}
+
+// newWay begins an object's way with the last change that touched it. What is under its address now is another one when that came
+// to it later.
+func (b *back) newWay(a, now state.Addr, s pastStep, last journal.Change, another bool) (w *wayBack, err error) {
 	w = &wayBack{addr: a, now: now}
 	if w.kind, err = b.kind(a); err != nil {
 		return nil, err
@@ -80,7 +166,20 @@ func (b *back) newWay(a, now state.Addr, s pastStep, last journal.Change) (w *wa
 	if w.left, err = w.kind.Decode(last.After); err != nil {
 		return nil, err
 	}
-	entry, _ := b.owned.Node(now.Node).Entry(now.Local())
+	if w.left == nil {
+		before, err := w.kind.Decode(last.Before)
+		if err != nil {
+			return nil, err
+		}
+		if h, ok := before.(state.Holder); ok && h.Holds() {
+			w.stayed = before
+		}
+		w.returned = keptAside(before) != ""
+	}
+	var entry ledger.Entry
+	if !another {
+		entry, _ = b.owned.Node(now.Node).Entry(now.Local())
+	}
 	if w.made, err = w.kind.Decode(entry.Made); err != nil {
 		return nil, err
 	}
@@ -111,10 +210,11 @@ func (b *back) changes(ctx context.Context, ways []*wayBack) ([]state.Change, []
 	if err != nil {
 		return nil, nil, err
 	}
+	housing := b.housing(b.owned)
 	var outside, inside []state.Change
 	var conflicts []string
 	for i, w := range ways {
-		c, needed, conflict := w.change(lives[i])
+		c, needed, conflict := w.change(lives[i], housing)
 		switch {
 		case conflict != "":
 			conflicts = append(conflicts, conflict)
@@ -129,9 +229,10 @@ func (b *back) changes(ctx context.Context, ways []*wayBack) ([]state.Change, []
 }
 
 // change is what takes the object back from what is live. What somebody else has put in its place since is not touched.
-func (w *wayBack) change(live state.Object) (c state.Change, needed bool, conflict string) {
+func (w *wayBack) change(live state.Object, housing func(thing string) bool) (c state.Change, needed bool, conflict string) {
 	c = state.Change{Addr: w.addr, Before: live, After: w.before, Made: w.made, Sensitive: w.sensitive}
-	left := state.Same(live, w.left) // it is as it was left
+	left := state.Same(live, w.left) || w.stayed != nil && state.Same(live, w.stayed) || // it is as it was left
+		w.returned && keptAside(w.before) != "" // or will be kept aside again
 	own := live != nil && w.ours != nil && w.kind.Owns(w.ours, live)
 	if w.now != w.addr && w.made != nil {
 		c.MadeAt = w.now
@@ -139,17 +240,26 @@ func (w *wayBack) change(live state.Object) (c state.Change, needed bool, confli
 	if w.owned && w.was != w.addr {
 		c.HandsTo = w.was
 	}
-	stays := w.first.Forget || w.before == nil && !own // what is there, whatever that is
+	// What is there stays, whatever that is; and what was somebody else's and went without opdbus is not made again.
+	stays := w.first.Forget && w.alone || w.before == nil && !own || !w.owned && live == nil && w.left != nil
 	switch {
-	case stays || state.Same(live, w.before):
+	case stays || state.Same(live, w.before) && keptAside(live) == keptAside(w.before):
 		return w.handOver(c, live)
-	case live != nil && !left && !own:
+	case live != nil && !left && !own && !becomesHolder(live, w.before, housing):
 		return c, false, fmt.Sprintf("%s: what is there is not what was left there, and not opdbus' own; move it away", w.addr)
 	}
 	if !w.owned && w.before != nil {
 		c.Note = "as it was before opdbus came; no longer opdbus' own"
 	}
 	return c, true, ""
+}
+
+// keptAside is where an object keeps what stood in its place.
+func keptAside(o state.Object) string {
+	if k, ok := o.(state.Keeper); ok {
+		return k.Aside()
+	}
+	return ""
 }
 
 // handOver changes only who looks after an object, if that changes.

@@ -15,6 +15,31 @@ type Thing interface {
 	Thing() string
 }
 
+// A Keeper is an object that may keep aside what stood in its place.
+type Keeper interface {
+	// Aside says where, and is empty when it does not.
+	Aside() string
+}
+
+// An Heir is an object that can stand under another address, where its content is elsewhere.
+type Heir interface {
+	// From is the object with its content where made has it, which it was made as under another address.
+	From(made Object) Object
+}
+
+// A Housed object may have had things made for it to stand in, such as missing directories.
+type Housed interface {
+	// Housing are these things.
+	Housing() []string
+}
+
+// A Holder is a Thing that others may stand in, such as a directory.
+type Holder interface {
+	Thing
+	// Holds says whether this one is such.
+	Holds() bool
+}
+
 // A Sized object takes up space in the store.
 type Sized interface {
 	// Bytes is how much, at most.

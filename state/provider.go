@@ -136,6 +136,9 @@ type Site struct {
 	Dir, Beside string
 	// Earlier are trees that may hold content which a change goes back to: the node's snapshots, newest first.
 	Earlier []string
+	// Holds says whether a thing on the host is an object that others may stand in, a Holder, rather than something that was made
+	// for them only.
+	Holds func(thing string) bool
 }
 
 // Subvolumes makes, copies and exchanges the trees that nodes live in.

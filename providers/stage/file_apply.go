@@ -13,8 +13,9 @@ import (
 	"github.com/opdbus/opdbus/state"
 )
 
-// ApplyAll makes the changes: first what goes, then directories, then the rest side by side. Each change looks at what
-// stands there right before it acts, so that it can be made again from wherever a cut has left it, and turned round.
+// ApplyAll makes the changes: first what goes, then directories, then the rest side by side, and at last the directories that go.
+// Each change looks at what stands there right before it acts, so that it can be made again from wherever a cut has left it, and
+// turned round.
 func (f *files) ApplyAll(ctx context.Context, site state.Site, changes []state.ChangeOf[File]) error {
 	t, err := f.fs.Open()
 	if err != nil {
@@ -40,11 +41,6 @@ func (f *files) ApplyAll(ctx context.Context, site state.Site, changes []state.C
 	if err := a.removeAll(gone); err != nil {
 		return err
 	}
-	for i := range emptied { // one by one: between two there may be one that was made for the inner
-		if err := a.removeAll(emptied[i : i+1]); err != nil {
-			return err
-		}
-	}
 	if err := a.all(directories); err != nil {
 		return err
 	}
@@ -55,7 +51,12 @@ func (f *files) ApplyAll(ctx context.Context, site state.Site, changes []state.C
 	if err != nil {
 		return err
 	}
-	if err := a.tidy(directories, rest); err != nil {
+	for i := range emptied { // what was in them may have moved; between two there may be one that was made for the inner
+		if err := a.removeAll(emptied[i : i+1]); err != nil {
+			return err
+		}
+	}
+	if err := a.tidy(gone, directories, rest); err != nil { // what went may have been in a directory that is as it was made only now
 		return err
 	}
 	return a.index(changes)
@@ -102,8 +103,10 @@ func (a *applier) tidy(groups ...[]state.ChangeOf[File]) error {
 				continue
 			}
 			for _, dir := range c.Before.Parents {
-				if !seen[dir] && within(c.Before.Target, dir) {
-					seen[dir] = true
+				if seen[dir] || !within(c.Before.Target, dir) {
+					continue
+				}
+				if seen[dir] = true; a.site.Holds == nil || !a.site.Holds(File{Target: dir}.Thing()) {
 					dirs = append(dirs, dir)
 				}
 			}

@@ -18,18 +18,15 @@ func (f *files) PlanAll(_ context.Context, items []state.Planned[File]) error {
 		return err
 	}
 	defer t.Close()
-	p := &planner{files: f, looker: f.looker(t), made: map[string]bool{}, declared: map[string]bool{}, wanted: map[string]bool{}, parents: map[string][]string{}}
+	p := &planner{files: f, looker: f.looker(t), made: map[string]bool{}, declared: map[string]bool{}, parents: map[string][]string{}}
 	for _, it := range items {
 		if it.Made != nil {
 			for _, dir := range it.Made.Parents {
 				p.made[dir] = true
 			}
 		}
-		if it.Want != nil {
-			p.wanted[it.Want.Target] = true
-			if it.Want.Type == typeDirectory {
-				p.declared[it.Want.Target] = true
-			}
+		if it.Want != nil && it.Want.Type == typeDirectory {
+			p.declared[it.Want.Target] = true
 		}
 	}
 	for i := range items {
@@ -48,7 +45,6 @@ type planner struct {
 	looker   *looker
 	made     map[string]bool     // directories that were made for something we own
 	declared map[string]bool     // directories that are objects themselves
-	wanted   map[string]bool     // targets
 	parents  map[string][]string // by directory
 }
 
@@ -65,7 +61,7 @@ func (p *planner) complete(it *state.Planned[File]) (err error) {
 				return err
 			}
 		}
-	} else if made != nil && !p.wanted[made.Target] {
+	} else if made != nil {
 		if err := p.move(it, &want); err != nil {
 			return err
 		}

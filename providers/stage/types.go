@@ -84,6 +84,29 @@ func (f File) Key() string { return f.Path }
 // Thing says that a target is one thing, whichever stage declares it.
 func (f File) Thing() string { return "path " + f.Target }
 
+// Holds says whether it is a directory, for state.Holder.
+func (f File) Holds() bool { return f.Type == typeDirectory }
+
+// Housing are the directories that were made for it, for state.Housed.
+func (f File) Housing() []string {
+	things := make([]string, len(f.Parents))
+	for i, dir := range f.Parents {
+		things[i] = File{Target: dir}.Thing()
+	}
+	return things
+}
+
+// Aside is where what stood at the target is kept, for state.Keeper.
+func (f File) Aside() string { return f.Backup }
+
+// From is the file as one of the stage path that made has, for state.Heir.
+func (f File) From(made state.Object) state.Object {
+	if m, ok := made.(File); ok {
+		f.Path = m.Path
+	}
+	return f
+}
+
 // Same compares what stands at the target. Of a copy-if-not-exists that is only that it exists: an edit is no drift.
 func (f File) Same(other state.Object) bool {
 	o, ok := other.(File)

@@ -97,11 +97,14 @@ func (h *modelHost) undo(t *rapid.T) {
 	after := h.before()
 	if at := rapid.IntRange(0, 150).Draw(t, "killed at"); at > 0 && rapid.Bool().Draw(t, "killed") {
 		o := afterLock(faulttest.Options{KillAt: at})
-		r := faulttest.Run(h.outer, h.command("undo", "--auto-approve"), o)
+		cmd := h.command("undo", "--auto-approve")
+		var out strings.Builder
+		cmd.Stdout, cmd.Stderr = &out, &out
+		r := faulttest.Run(h.outer, cmd, o)
 		if r.Hit {
 			h.must("recover")
 		} else {
-			require.True(h, r.State.Success())
+			require.True(h, r.State.Success(), "%s", &out)
 		}
 		if h.past() == now {
 			return

@@ -146,15 +146,41 @@ func (c modelConfig) there(s modelStage) bool {
 		slices.ContainsFunc(c.plugins, func(p modelPlugin) bool { return p.stage == s.name })
 }
 
-// needs are the stages that a stage depends on. One that makes a directory cannot depend on those that put something into it.
-func (c modelConfig) needs(s modelStage) []string {
-	for _, dir := range c.files {
-		if dir.stage == s.name && dir.kind == "directory" && slices.ContainsFunc(c.files, func(f modelFile) bool {
-			return f.stage != s.name && strings.HasPrefix(f.target, dir.target+"/")
-		}) {
-			return nil
+// tangled says whether something is put into a directory by a stage that has to come before the one that makes it.
+func (c modelConfig) tangled() bool {
+	after := map[string]map[string]bool{} // what comes before a stage
+	for _, s := range c.stages {
+		after[s.name] = map[string]bool{}
+		for _, n := range c.needs(s) {
+			after[s.name][n] = c.there(s)
 		}
 	}
+	for _, dir := range c.files {
+		for _, f := range c.files {
+			if dir.kind == "directory" && f.stage != dir.stage && strings.HasPrefix(f.target, dir.target+"/") && dir.stage != eachStage {
+				after[f.stage][dir.stage] = true
+			}
+		}
+	}
+	for range after { // as often as a way can be long
+		for a := range after {
+			for b, is := range after[a] {
+				for d, also := range after[b] {
+					after[a][d] = after[a][d] || is && also
+				}
+			}
+		}
+	}
+	for s := range after {
+		if after[s][s] {
+			return true
+		}
+	}
+	return false
+}
+
+// needs are the stages that a stage depends on.
+func (c modelConfig) needs(s modelStage) []string {
 	return slices.DeleteFunc(slices.Clone(s.needs), func(n string) bool { return !c.there(*c.stage(n)) })
 }
 

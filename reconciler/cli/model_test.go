@@ -127,6 +127,12 @@ func (h *modelHost) apply(c modelConfig) {
 
 func (h *modelHost) applyEnded(c modelConfig, before map[string]string, code int, out string) {
 	at := h.locate(before)
+	if c.tangled() {
+		require.Equal(h, 1, code, "%s", out)
+		require.Contains(h, out, "The directory is made too late")
+		require.Equal(h, treeOf(before), h.tree(), "an apply that was refused changed something")
+		return
+	}
 	may, must := h.conflicts(c, before, at)
 	if code == 1 {
 		require.True(h, may, "nothing is in the way:\n%s", out)
@@ -154,10 +160,13 @@ func (h *modelHost) conflicts(c modelConfig, scan map[string]string, at []string
 	applied, _ := h.applied.things()
 	for _, thing := range things {
 		_, stands := scan[thing.target]
-		may = may || handedOn(applied, things, thing) || stands && moves(applied, thing)
+		may = may || handedOn(applied, things, thing) || stands && moves(applied, thing) || givesUp(applied, things, thing)
 		was := ""
 		if i := slices.IndexFunc(applied, func(t modelThing) bool { return t.target == thing.target }); i >= 0 {
 			was = applied[i].kind
+		}
+		for path := range h.loose {
+			may = may || scan[path] != "" && strings.HasPrefix(thing.target, path+"/")
 		}
 		line := scan[thing.target]
 		for _, place := range at {
@@ -182,6 +191,12 @@ func (h *modelHost) conflicts(c modelConfig, scan map[string]string, at []string
 // moves says whether a thing is an object's that has another target.
 func moves(applied []modelThing, thing modelThing) bool {
 	return slices.ContainsFunc(applied, func(t modelThing) bool { return t.staged == thing.staged && t.target != thing.target })
+}
+
+// givesUp says whether a thing is a directory that goes elsewhere while something is to stand where it was.
+func givesUp(applied, things []modelThing, thing modelThing) bool {
+	i := slices.IndexFunc(applied, func(t modelThing) bool { return t.staged == thing.staged && t.target != thing.target })
+	return i >= 0 && slices.ContainsFunc(things, func(t modelThing) bool { return strings.HasPrefix(t.target, applied[i].target+"/") })
 }
 
 // handedOn says whether a target is another object's, which goes on to another, or is to be an object's that had another.
@@ -252,7 +267,7 @@ func (h *modelHost) fail(c modelConfig) {
 func (h *modelHost) partly(c modelConfig) {
 	f, stage, ok := h.failing(c)
 	before := h.scan()
-	if may, _ := h.conflicts(c, before, h.locate(before)); !ok || may {
+	if may, _ := h.conflicts(c, before, h.locate(before)); !ok || may || c.tangled() {
 		return
 	}
 	f.write(h, filepath.Join(h.dir, "c"))
@@ -303,6 +318,9 @@ func (h *modelHost) kill(c modelConfig, at int) {
 
 // destroy deletes everything that opdbus made.
 func (h *modelHost) destroy(c modelConfig) {
+	if c.tangled() {
+		return // it is no configuration
+	}
 	c.write(h, filepath.Join(h.dir, "c"))
 	was := h.locate(h.scan())
 	after := h.before()

@@ -67,11 +67,16 @@ func (t *Tree) chase(dir string) (entry, error) {
 
 // all walks the whole way.
 func (w *walk) all() error {
+	linked := 0 // how many of the rest a link has said
 	for rest := split(w.to); len(rest) > 0; {
 		more, err := w.step(rest[0])
+		if IsMissing(err) && linked > 0 {
+			return w.blocked("%s is missing, where a link in the path leads", w.where(rest[0])) // what is missing there is not ours to make
+		}
 		if err != nil {
 			return err
 		}
+		linked = max(linked-1, 0) + len(more)
 		rest = append(more, rest[1:]...)
 	}
 	return nil
