@@ -101,10 +101,13 @@ func (run *run) holders() map[string]bool {
 		for _, np := range run.plan.Nodes {
 			if np.Back != nil {
 				back = append(back, np.Back.Owned...)
-				continue
 			}
 			for _, c := range np.Changes {
-				if !c.Forget {
+				switch {
+				case c.Forget:
+				case c.After == nil:
+					add(c.Before) // which goes in its own step
+				case np.Back == nil:
 					add(c.After)
 				}
 			}

@@ -243,7 +243,7 @@ func (w *wayBack) change(live state.Object, housing func(thing string) bool) (c 
 	// What is there stays, whatever that is; and what was somebody else's and went without opdbus is not made again.
 	stays := w.first.Forget && w.alone || w.before == nil && !own || !w.owned && live == nil && w.left != nil
 	switch {
-	case stays || state.Same(live, w.before) && keptAside(live) == keptAside(w.before):
+	case stays || state.Same(live, w.before):
 		return w.handOver(c, live)
 	case live != nil && !left && !own && !becomesHolder(live, w.before, housing):
 		return c, false, fmt.Sprintf("%s: what is there is not what was left there, and not opdbus' own; move it away", w.addr)
