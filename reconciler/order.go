@@ -112,6 +112,22 @@ func after(g *graph.Graph[state.NodeAddr], a state.NodeAddr, changes map[state.N
 	return found
 }
 
+// together puts the changes of a kind next to each other, so that they are made in one go: only their provider knows in which order
+// what goes has to go.
+func together(changes []state.Change) {
+	var kinds []string
+	for _, c := range changes {
+		if !slices.Contains(kinds, c.Addr.Kind) {
+			kinds = append(kinds, c.Addr.Kind)
+		}
+	}
+	if len(kinds) > 1 {
+		slices.SortStableFunc(changes, func(a, b state.Change) int {
+			return cmp.Compare(slices.Index(kinds, a.Addr.Kind), slices.Index(kinds, b.Addr.Kind))
+		})
+	}
+}
+
 // sequence is the order of changes within a node: first what goes, last made first, then what is made or changed, as
 // declared. All changes of a kind that lives in the node's tree stand together, so that they become one exchange.
 func (r *Reconciler) sequence(changes []state.Change) []state.Change {
@@ -138,9 +154,14 @@ func (r *Reconciler) sequence(changes []state.Change) []state.Change {
 	}
 	slices.SortStableFunc(order, func(i, j int) int { return cmp.Compare(group[i], group[j]) })
 	sorted := make([]state.Change, len(changes))
+	goes := 0
 	for to, from := range order {
 		sorted[to] = changes[from]
+		if group[from] == 0 {
+			goes++
+		}
 	}
+	together(sorted[:goes])
 	return sorted
 }
 

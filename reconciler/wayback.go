@@ -224,6 +224,7 @@ func (b *back) changes(ctx context.Context, ways []*wayBack) ([]state.Change, []
 			outside = append(outside, c)
 		}
 	}
+	together(outside)
 	slices.SortStableFunc(inside, func(x, y state.Change) int { return cmp.Compare(x.Addr.Kind, y.Addr.Kind) })
 	return append(outside, inside...), conflicts, nil
 }

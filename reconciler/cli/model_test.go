@@ -113,6 +113,7 @@ func walkModel(h *modelHost, kills bool) (steps int) {
 	actions[""] = func(*rapid.T) {
 		steps++
 		h.locate(h.scan())
+		h.said.WriteString(h.past())
 	}
 	h.Repeat(actions)
 	h.rollbackAll()
