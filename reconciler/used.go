@@ -164,7 +164,7 @@ func (r *Reconciler) users(config *state.Config, owned *ledger.Ledger, s *select
 // used says that an item gives up a directory for another one while something that is wanted stands in it; nil when it does not.
 // One that is no longer declared at all is kept.
 func (it *item) used(items []*item) error {
-	if it.live == nil || it.want == nil || it.settled() || it.decode() != nil || !it.moves() {
+	if it.live == nil || it.want == nil || it.settled() || it.decode() != nil || !it.holds() || !it.moves() {
 		return nil
 	}
 	dir := it.made.(state.Thing).Thing()

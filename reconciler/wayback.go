@@ -91,7 +91,7 @@ func (b *back) ways() (map[state.NodeAddr][]*wayBack, error) {
 			w.before = h.From(made)
 		}
 		w.owned = b.after.Node(w.was.Node).Made(w.was.Local()) != nil
-		if h, ok := w.before.(state.Holder); ok && !w.owned && housed(h.Thing()) && !housedThen(h.Thing()) {
+		if h, ok := w.before.(state.Holder); ok && h.Holds() && !w.owned && housed(h.Thing()) && !housedThen(h.Thing()) {
 			w.before = nil // it was made for what goes as well
 		}
 		// What came and went in between is nobody's by now.
