@@ -37,6 +37,7 @@ func layers() []layer {
 		testify = "github.com/stretchr/testify"
 		hclog   = "github.com/hashicorp/go-hclog"
 		xsys    = "golang.org/x/sys"
+		godbus  = "github.com/godbus/dbus/v5"
 	)
 	return []layer{
 		{"graph", nil, nil},
@@ -51,9 +52,10 @@ func layers() []layer {
 		{"state/snapshot/snapshottest", []string{"state", "state/snapshot"}, []string{testify, xsys}},
 		{"state/store", []string{"state", "state/durable", "state/snapshot"}, []string{hclog, xsys, "github.com/coreos/go-systemd/v22"}},
 		{"providers", []string{"state", "providers/*"}, nil},
+		{"providers/internal/sysbus", nil, []string{godbus}},
 		{"providers/internal/*", []string{"state", "providers/internal/*"}, []string{xsys, "github.com/fsnotify/fsnotify", "github.com/agext/levenshtein", "github.com/pelletier/go-toml/v2"}},
 		{"providers/providertest", []string{"state", "state/snapshot", "state/snapshot/snapshottest"}, []string{testify, xsys}},
-		{"providers/*", []string{"state", "providers/internal/*"}, []string{xsys, "github.com/pelletier/go-toml/v2"}},
+		{"providers/*", []string{"state", "providers/internal/*"}, []string{xsys, godbus, "github.com/pelletier/go-toml/v2"}},
 		{"reconciler", []string{"graph", "state", "state/durable", "state/journal", "state/ledger", "state/snapshot", "state/store"}, []string{hclog, xsys, "github.com/cyphar/filepath-securejoin", "github.com/fsnotify/fsnotify"}},
 		{"reconciler/faulttest", []string{"state/snapshot/snapshottest"}, []string{testify, xsys}},
 		{"reconciler/render", []string{"graph", "state"}, []string{"github.com/aymanbagabas/go-udiff", "github.com/dustin/go-humanize"}},

@@ -17,6 +17,8 @@ type Kind struct {
 	Object reflect.Type
 	// InTree says that the objects live in the node's subvolume, so that a snapshot of it takes them back.
 	InTree bool
+	// Live says that the objects are states of running services.
+	Live bool
 
 	read   func(ctx context.Context, addrs []Addr, wants []Object) ([]Object, error)
 	apply  func(ctx context.Context, site Site, changes []Change) error
@@ -191,6 +193,7 @@ func KindOf[T Object](provider, name string, p Provider[T]) *Kind {
 	}
 	k.read = readWith(p)
 	k.apply = applyWith(p)
+	_, k.Live = p.(Live)
 	if o, ok := p.(Owner[T]); ok {
 		k.owns = func(made, live Object) bool { return o.Owns(pointer[T](made), live.(T)) }
 		k.claim = func(want, live Object) (Object, error) {
@@ -327,7 +330,7 @@ func applyWith[T Object](p Provider[T]) func(context.Context, Site, []Change) er
 func typed[T Object](changes []Change) []ChangeOf[T] {
 	ts := make([]ChangeOf[T], len(changes))
 	for i, c := range changes {
-		ts[i] = ChangeOf[T]{c.Addr, pointer[T](c.Before), pointer[T](c.After)}
+		ts[i] = ChangeOf[T]{c.Addr, pointer[T](c.Before), pointer[T](c.After), c.Trigger}
 	}
 	return ts
 }

@@ -67,6 +67,19 @@ type Comparer interface {
 	Same(other Object) bool
 }
 
+// An Exact object is one whose Same leaves out what is not opdbus' business, but comes back when a rollback makes it what it was.
+type Exact interface {
+	Exactly(other Object) bool
+}
+
+// Exactly says whether two objects of one kind are equal in all that a rollback gives back.
+func Exactly(a, b Object) bool {
+	if e, ok := a.(Exact); ok && b != nil {
+		return e.Exactly(b)
+	}
+	return Same(a, b)
+}
+
 // Same says whether two objects of one kind are equal; nil is equal to nil only.
 func Same(a, b Object) bool {
 	if a == nil || b == nil {
@@ -91,6 +104,24 @@ const (
 	Adopt   Action = "="
 	Forget  Action = "."
 )
+
+// A Trigger is what a thing does because something that it refers to changes, such as a unit that is restarted.
+type Trigger string
+
+// The triggers. A change may have one besides, or be nothing else.
+const (
+	Restart Trigger = "restart"
+	Reload  Trigger = "reload"
+)
+
+// References name nodes and objects by their addresses. In the language they are written as references.
+type References []string
+
+// A Triggered object does something once a run when what it refers to changes.
+type Triggered interface {
+	// Triggers are what it refers to, for each Trigger that it has. Restart goes before Reload.
+	Triggers() map[Trigger]References
+}
 
 // A Cause says why there is a change.
 type Cause string
@@ -117,6 +148,8 @@ type Change struct {
 	Cause   Cause
 	// Forget gives up ownership and leaves the thing as it is.
 	Forget bool
+	// Trigger is what the thing does besides, or only, because something it refers to changes.
+	Trigger Trigger
 	// Replace asks for a deletion and a creation in place of an update.
 	Replace bool
 	// Sensitive names the attributes that are printed as fingerprints only.

@@ -30,6 +30,7 @@ type BatchReader[T Object] interface {
 type ChangeOf[T Object] struct {
 	Addr          Addr
 	Before, After *T
+	Trigger       Trigger
 }
 
 // A BatchApplier makes all of a node's changes of a kind in one go, at the node's site. After an error the host is
@@ -79,6 +80,11 @@ type Saver[T Object] interface {
 // A Syncer brings what was written for these objects to disk, with a number of calls that does not grow with them.
 type Syncer[T Object] interface {
 	Sync(ctx context.Context, site Site, changes []ChangeOf[T]) error
+}
+
+// A Live kind's things are states of running services, which with a root are not spoken to: then its objects are left out.
+type Live interface {
+	Live()
 }
 
 // A Disturber says what else a change does to the running host, such as "restarts nginx.service".
