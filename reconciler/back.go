@@ -75,22 +75,21 @@ func (run *run) goBack(ctx context.Context, site state.Site, np *state.NodePlan)
 	return nil
 }
 
-// contents are the trees that hold what objects go back to: the snapshots that the steps which are taken back began with, of
-// whichever node they are, as an object may have been another's then.
+// contents are the trees that hold what objects go back to: the snapshots that the steps since then began with, of whichever node
+// they are, as an object may have been another's then, even one's that came and went.
 func (run *run) contents() ([]string, error) {
-	back := map[state.Step]bool{}
+	var steps []state.Step
 	for _, np := range run.plan.Nodes {
-		for _, s := range np.Back.Steps {
-			back[s] = true
-		}
+		steps = append(steps, np.Back.Steps...)
 	}
+	since := slices.MinFunc(steps, state.Step.Compare)
 	infos, err := run.Snapshots()
 	if err != nil {
 		return nil, err
 	}
 	var trees []string
 	for _, i := range infos {
-		if back[state.Step{Run: i.Run, Step: i.Step}] && i.Phase != snapshot.Post {
+		if since.Compare(state.Step{Run: i.Run, Step: i.Step}) <= 0 && i.Phase != snapshot.Post {
 			trees = append(trees, i.Path)
 		}
 	}

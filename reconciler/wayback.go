@@ -1,6 +1,7 @@
 package reconciler
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"fmt"
@@ -22,9 +23,10 @@ type wayBack struct {
 	before    state.Object   // what it goes back to; nil: it goes
 	returned  bool           // what it had kept aside went back to its place as it went
 	made      state.Object   // what the ledger has now
-	ours      state.Object   // what opdbus made: that, or what it gave up, or left without coming to the ledger
+	ours      []state.Object // what opdbus made: that, or what it gave up, or left without coming to the ledger
 	owned     bool           // what it goes back to is opdbus' own
 	first     journal.Change // the first that touched it
+	lost      journal.Change // the first that made it something else: what it was is in the tree of then
 	alone     bool           // it is the only one
 	sensitive []string
 }
@@ -70,6 +72,9 @@ func (b *back) ways() (map[state.NodeAddr][]*wayBack, error) {
 			delete(at, after)
 			at[before] = w
 			w.first, w.was = jc, before
+			if !bytes.Equal(jc.Before, jc.After) {
+				w.lost = jc
+			}
 			if deleted, is := heirs[id]; is {
 				waiting[deleted] = w
 				delete(at, before)
@@ -83,8 +88,12 @@ func (b *back) ways() (map[state.NodeAddr][]*wayBack, error) {
 		if w.before, err = w.kind.Decode(w.first.Before); err != nil {
 			return nil, err
 		}
-		if h, ok := w.before.(state.Heir); ok && w.first.Made != nil {
-			made, err := w.kind.Decode(w.first.Made.Made)
+		if h, ok := w.before.(state.Heir); ok {
+			content := w.lost.Before
+			if w.lost.Made != nil {
+				content = w.lost.Made.Made
+			}
+			made, err := w.kind.Decode(content)
 			if err != nil {
 				return nil, err
 			}
@@ -108,7 +117,8 @@ type changeID struct {
 	object string
 }
 
-// heirs are the changes that made something where another object had been deleted before, each with the change that did.
+// heirs are the changes by which an object came to a thing that another object had been before, which was deleted or given up, each with
+// the change that did.
 func (b *back) heirs() (map[changeID]changeID, error) {
 	type lost struct {
 		addr state.Addr
@@ -116,12 +126,16 @@ func (b *back) heirs() (map[changeID]changeID, error) {
 		by   changeID
 	}
 	heirs := map[changeID]changeID{}
-	deleted := map[string]lost{} // by the thing on the host
+	left := map[string]lost{} // by the thing on the host
 	for _, s := range slices.Backward(b.steps) {
+		keeps, err := s.keeps()
+		if err != nil {
+			return nil, err
+		}
 		for _, jc := range s.begun.Changes {
-			removes := jc.After == nil && jc.Before != nil
-			makes := jc.After != nil && jc.Before == nil && len(deleted) > 0
-			if jc.Forget || jc.Origin != nil || jc.HandsTo != nil || !removes && !makes {
+			leaves := jc.After == nil || jc.Forget || !keeps(jc.Object)
+			comes := jc.After != nil && (jc.Before == nil || jc.Made == nil) && len(left) > 0
+			if jc.Origin != nil || jc.HandsTo != nil || !leaves && !comes {
 				continue
 			}
 			a, err := state.ParseLocal(s.begun.Node, jc.Object)
@@ -133,27 +147,50 @@ func (b *back) heirs() (map[changeID]changeID, error) {
 				return nil, err
 			}
 			id := changeID{s.Step, jc.Object}
-			if removes {
-				thing, err := thingIn(kind, jc.Before)
+			if comes && !jc.Forget {
+				thing, err := thingIn(kind, jc.After)
+				if err != nil {
+					return nil, err
+				}
+				if of, was := left[thing]; was && of.kind == kind && of.addr != a {
+					heirs[id] = of.by
+				}
+				delete(left, thing)
+			}
+			if leaves {
+				of := jc.Before
+				if of == nil {
+					of = jc.After
+				}
+				thing, err := thingIn(kind, of)
 				if err != nil {
 					return nil, err
 				}
 				if thing != "" {
-					deleted[thing] = lost{a, kind, id}
+					left[thing] = lost{a, kind, id}
 				}
-				continue
 			}
-			thing, err := thingIn(kind, jc.After)
-			if err != nil {
-				return nil, err
-			}
-			if of, was := deleted[thing]; was && of.kind == kind && of.addr != a {
-				heirs[id] = of.by
-			}
-			delete(deleted, thing)
 		}
 	}
 	return heirs, nil
+}
+
+// keeps says of which of its node's objects a step leaves the ledger an entry.
+func (s pastStep) keeps() (func(object string) bool, error) {
+	if s.begun.Back == nil {
+		return func(string) bool { return true }, nil
+	}
+	after := ledger.New()
+	if err := rewrite(after, s.begun.Back.Owned); err != nil {
+		return nil, err
+	}
+	kept := map[string]bool{}
+	if node := after.Node(s.begun.Node); node != nil {
+		for _, e := range node.Objects {
+			kept[e.Object] = true
+		}
+	}
+	return func(object string) bool { return kept[object] }, nil
 }
 
 // newWay begins an object's way with the last change that touched it. What is under its address now is another one when that came
@@ -184,12 +221,18 @@ func (b *back) newWay(a, now state.Addr, s pastStep, last journal.Change, anothe
 		return nil, err
 	}
 	w.sensitive = entry.Sensitive
-	switch w.ours = w.made; {
-	case w.ours != nil:
+	switch {
+	case w.made != nil:
+		w.ours = append(w.ours, w.made)
 	case last.Forget && last.Made != nil:
-		w.ours, err = w.kind.Decode(last.Made.Made)
-	case !s.done():
-		w.ours = w.left
+		gaveUp, err := w.kind.Decode(last.Made.Made)
+		if err != nil {
+			return nil, err
+		}
+		w.ours = append(w.ours, gaveUp)
+	}
+	if !s.done() && w.left != nil {
+		w.ours = append(w.ours, w.left)
 	}
 	return w, err
 }
@@ -208,6 +251,9 @@ func (b *back) changes(ctx context.Context, ways []*wayBack) ([]state.Change, []
 	}
 	lives, err := b.read(ctx, addrs, wants)
 	if err != nil {
+		return nil, nil, err
+	}
+	if err := b.readAgain(ctx, ways, addrs, lives); err != nil {
 		return nil, nil, err
 	}
 	housing := b.housing(b.owned)
@@ -229,12 +275,42 @@ func (b *back) changes(ctx context.Context, ways []*wayBack) ([]state.Change, []
 	return append(outside, inside...), conflicts, nil
 }
 
+// readAgain looks at where an object goes back to, where what the ledger has is another thing on the host that is not opdbus' own any
+// more: as one had it that had been moved by a plan because somebody had taken its former place.
+func (b *back) readAgain(ctx context.Context, ways []*wayBack, addrs []state.Addr, lives []state.Object) error {
+	var at []int
+	var of []state.Addr
+	var wants []state.Object
+	for i, w := range ways {
+		thing, ok := w.before.(state.Thing)
+		if !ok || w.left != nil || w.made == nil || w.owns(lives[i]) {
+			continue
+		}
+		if made, ok := w.made.(state.Thing); ok && made.Thing() != thing.Thing() {
+			at, of, wants = append(at, i), append(of, addrs[i]), append(wants, w.before)
+		}
+	}
+	if len(at) == 0 {
+		return nil
+	}
+	again, err := b.read(ctx, of, wants)
+	for i, live := range again {
+		lives[at[i]] = live
+	}
+	return err
+}
+
+// owns says whether what is live is what opdbus made.
+func (w *wayBack) owns(live state.Object) bool {
+	return live != nil && slices.ContainsFunc(w.ours, func(o state.Object) bool { return w.kind.Owns(o, live) })
+}
+
 // change is what takes the object back from what is live. What somebody else has put in its place since is not touched.
 func (w *wayBack) change(live state.Object, housing func(thing string) bool) (c state.Change, needed bool, conflict string) {
 	c = state.Change{Addr: w.addr, Before: live, After: w.before, Made: w.made, Sensitive: w.sensitive}
 	left := state.Same(live, w.left) || w.stayed != nil && state.Same(live, w.stayed) || // it is as it was left
 		w.returned && keptAside(w.before) != "" // or will be kept aside again
-	own := live != nil && w.ours != nil && w.kind.Owns(w.ours, live)
+	own := w.owns(live)
 	if w.now != w.addr && w.made != nil {
 		c.MadeAt = w.now
 	}
@@ -244,7 +320,9 @@ func (w *wayBack) change(live state.Object, housing func(thing string) bool) (c 
 	// What is there stays, whatever that is; and what was somebody else's and went without opdbus is not made again.
 	stays := w.first.Forget && w.alone || w.before == nil && !own || !w.owned && live == nil && w.left != nil
 	switch {
-	case stays || state.Same(live, w.before):
+	case stays || state.Exactly(live, w.before):
+		return w.handOver(c, live)
+	case state.Same(live, w.before) && !own: // somebody has changed what is theirs to change
 		return w.handOver(c, live)
 	case live != nil && !left && !own && !becomesHolder(live, w.before, housing):
 		return c, false, fmt.Sprintf("%s: what is there is not what was left there, and not opdbus' own; move it away", w.addr)
@@ -252,6 +330,7 @@ func (w *wayBack) change(live state.Object, housing func(thing string) bool) (c 
 	if !w.owned && w.before != nil {
 		c.Note = "as it was before opdbus came; no longer opdbus' own"
 	}
+	c.Replace = state.Same(live, w.before) // in what only a rollback minds
 	return c, true, ""
 }
 

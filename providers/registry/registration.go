@@ -10,10 +10,12 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/opdbus/opdbus/providers/internal/hostfs"
+	"github.com/opdbus/opdbus/providers/internal/plugin"
 	"github.com/opdbus/opdbus/state"
 )
 
@@ -25,8 +27,10 @@ type registrations struct {
 
 const suffix = ".toml"
 
-// limit is how large a registry file is read.
-const limit = 1 << 20
+// limit is how large a registry file is read, and kept by those who change it.
+const limit = 64 << 10
+
+const tooLarge = "it is too large"
 
 func (r *registrations) path(name string) string { return r.host.Registry + "/" + name + suffix }
 
@@ -52,7 +56,7 @@ func (r *registrations) read(t *hostfs.Tree, want Registration) (*Registration, 
 			live.Problem = "it is not a regular file"
 			return nil
 		case st.Size > limit:
-			live.Problem = "it is too large"
+			live.Problem = tooLarge
 			return nil
 		}
 		f, err := d.Open(name)
@@ -65,8 +69,15 @@ func (r *registrations) read(t *hostfs.Tree, want Registration) (*Registration, 
 			return err
 		}
 		*live = decode(want.Name, content.Bytes())
-		if st.Mode&0o7777 != 0o644 || int(st.Uid) != os.Geteuid() {
+		own := st.Mode&0o7777 == 0o644 && int(st.Uid) == os.Geteuid()
+		if !own {
 			live.Problem = fmt.Sprintf("its mode is %s and its owner uid %d", hostfs.FormatMode(st.Mode), st.Uid)
+		}
+		if !own || !bytes.Equal(content.Bytes(), encode(*live)) {
+			live.Edited = &plugin.Edited{Text: content.String(), Mode: st.Mode & 0o7777, UID: int(st.Uid), GID: int(st.Gid)}
+			if !utf8.Valid(content.Bytes()) {
+				live.Edited.Text, live.Edited.Bytes = "", content.Bytes()
+			}
 		}
 		return nil
 	})
@@ -160,7 +171,7 @@ func (r *registrations) Owns(made *Registration, live Registration) bool {
 	if made == nil {
 		return false
 	}
-	regular := false
+	regular := false // and one that can be put back
 	t, err := r.fs.Open()
 	if err != nil {
 		return false
@@ -168,7 +179,7 @@ func (r *registrations) Owns(made *Registration, live Registration) bool {
 	defer t.Close()
 	_ = t.In(r.path(live.Name), func(d *hostfs.Dir, name string) error {
 		st, err := d.Lstat(name)
-		regular = err == nil && st.Mode&unix.S_IFMT == unix.S_IFREG
+		regular = err == nil && st.Mode&unix.S_IFMT == unix.S_IFREG && st.Size <= limit
 		return err
 	})
 	return regular
@@ -237,8 +248,12 @@ func (r *registrations) write(t *hostfs.Tree, before *Registration, after Regist
 		return err
 	}
 	owner := hostfs.Attributes{UID: os.Geteuid(), GID: os.Getegid(), Mode: 0o644}
+	content := encode(after)
+	if e := after.Edited; e != nil {
+		owner, content = hostfs.Attributes{UID: e.UID, GID: e.GID, Mode: e.Mode}, e.Content()
+	}
 	fill := func(f *os.File) error {
-		_, err := f.Write(encode(after))
+		_, err := f.Write(content)
 		return err
 	}
 	return t.In(r.path(after.Name), func(d *hostfs.Dir, name string) error {

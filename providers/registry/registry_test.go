@@ -1,7 +1,9 @@
 package registry
 
 import (
+	"encoding/json"
 	"os"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -39,6 +41,37 @@ apply = false
 rollback = false
 verify = false
 `, string(encode(registered)))
+	})
+	t.Run("puts back what somebody has edited as it was, byte for byte", func(t *testing.T) {
+		host := providertest.Host(t)
+		kind := Kinds(host).For(addr)
+		path := host.Path("/etc/op-dbus/plugins/lxc.toml")
+		for name, content := range map[string]string{"comments": "# by hand\n" + string(encode(registered)), "not TOML": "version 2", "not text": "\xff\x00"} {
+			providertest.Write(t, path, content)
+			require.NoError(t, os.Chmod(path, 0o640))
+			lives, err := kind.Read(t.Context(), []state.Addr{addr}, []state.Object{registered})
+			require.NoError(t, err, name)
+			require.True(t, kind.Owns(registered, lives[0]), name)
+			raw, err := json.Marshal(lives[0])
+			require.NoError(t, err, name)
+			before, err := kind.Decode(raw)
+			require.NoError(t, err, name)
+			change := state.Change{Addr: addr, Before: before, After: registered}
+			require.NoError(t, kind.Apply(t.Context(), state.Site{}, []state.Change{change}), name)
+			for range 2 { // as after a cut
+				require.NoError(t, kind.Apply(t.Context(), state.Site{}, []state.Change{change.Inverse()}), name)
+				now, err := os.ReadFile(path)
+				require.NoError(t, err, name)
+				require.Equal(t, content, string(now), name)
+				st, err := os.Stat(path)
+				require.NoError(t, err, name)
+				require.Equal(t, os.FileMode(0o640), st.Mode(), name)
+			}
+		}
+		providertest.Write(t, path, strings.Repeat("#", limit+1))
+		lives, err := kind.Read(t.Context(), []state.Addr{addr}, []state.Object{registered})
+		require.NoError(t, err)
+		assert.False(t, kind.Owns(registered, lives[0]), "what cannot be put back is left")
 	})
 	t.Run("leaves what somebody else registered", func(t *testing.T) {
 		host := providertest.Host(t)

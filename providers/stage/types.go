@@ -113,6 +113,12 @@ func (f File) Same(other state.Object) bool {
 	return ok && f.Target == o.Target && f.Type == o.Type && (f.Type == typeCopyOnce || f.equal(o))
 }
 
+// Exactly compares the content of a copy-if-not-exists as well, for state.Exact.
+func (f File) Exactly(other state.Object) bool {
+	o, ok := other.(File)
+	return ok && f.Same(o) && (f.Kept || o.Kept || f.equal(o)) // what was kept was never ours: its content is not known
+}
+
 // equal compares content and attributes.
 func (f File) equal(o File) bool {
 	return f.Type == o.Type && f.Link == o.Link && f.Digest == o.Digest && f.Mode == o.Mode && f.Owner == o.Owner && f.Group == o.Group

@@ -25,7 +25,6 @@ type modelHost struct {
 	modelKnown
 	tainted map[string]bool  // directories that may stay behind: something of somebody's was in them, or they were declared
 	backups map[string]bool  // targets for which something was kept aside
-	once    map[string]bool  // targets of a copy-if-not-exists: one that is there already stays as it is, also on the way back
 	records []modelRecord    // what was before each run since somebody changed something
 	first   string           // what was before all of them
 	serial  int              // of what somebody wrote
@@ -44,7 +43,7 @@ func newModelHost(t *rapid.T, outer *testing.T, opdbus, btrfs string) *modelHost
 	require.NoError(t, err)
 	h := &modelHost{T: t, outer: outer, opdbus: opdbus, root: filepath.Join(dir, "root"), dir: dir,
 		modelKnown: modelKnown{applied: newModelConfig(), loose: map[string]bool{}, dirs: map[string]bool{}, touched: map[string]bool{}},
-		tainted:    map[string]bool{}, backups: map[string]bool{}, once: map[string]bool{}, said: &strings.Builder{}}
+		tainted:    map[string]bool{}, backups: map[string]bool{}, said: &strings.Builder{}}
 	require.NoError(t, os.MkdirAll(filepath.Join(h.root, "etc"), 0o755))
 	require.NoError(t, os.WriteFile(filepath.Join(h.root, "etc/machine-id"), []byte(strings.Repeat("0", 31)+"1\n"), 0o644))
 	require.NoError(t, os.WriteFile(filepath.Join(h.root, "etc/hostname"), []byte("model\n"), 0o644))

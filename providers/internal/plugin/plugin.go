@@ -32,8 +32,27 @@ type Registration struct {
 	Verify   bool   `json:"verify"`
 	// Problem is why what stands there is no registration.
 	Problem string `json:"problem,omitempty"`
+	// Edited is what stands there where that is not, byte for byte, what is written for all this: it is put back as it was.
+	Edited *Edited `json:"edited,omitempty"`
 	// Parents are the directories that were made for it.
 	Parents []string `json:"parents,omitempty"`
+}
+
+// An Edited registry file is one that somebody has written.
+type Edited struct {
+	Text  string `json:"text,omitempty"`
+	Bytes []byte `json:"bytes,omitempty"` // its content where that is no text
+	Mode  uint32 `json:"mode"`
+	UID   int    `json:"uid"`
+	GID   int    `json:"gid"`
+}
+
+// Content is what is in it.
+func (e Edited) Content() []byte {
+	if e.Bytes != nil {
+		return e.Bytes
+	}
+	return []byte(e.Text)
 }
 
 // Key is the plugin's name.
@@ -42,10 +61,13 @@ func (r Registration) Key() string { return r.Name }
 // Thing says that a plugin is registered once.
 func (r Registration) Thing() string { return "registration of plugin " + r.Name }
 
-// Same compares all but the directories that were made for it.
+// Same compares all but the directories that were made for it. How the file says it does not matter, unless it says nothing.
 func (r Registration) Same(other state.Object) bool {
 	o, ok := other.(Registration)
 	r.Parents, o.Parents = nil, nil
+	if r.Problem == "" {
+		r.Edited, o.Edited = nil, nil
+	}
 	return ok && reflect.DeepEqual(r, o)
 }
 
