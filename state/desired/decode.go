@@ -43,6 +43,10 @@ func (d *decoder) fields(c content, s *shape, w *words, ctx *hcl.EvalContext, in
 			into.Field(a.index).Set(reflect.ValueOf(expr))
 			continue
 		}
+		if a.names {
+			d.references(expr, ctx, into.Field(a.index))
+			continue
+		}
 		d.attr(a, expr, ctx, into.Field(a.index), &x)
 	}
 	if len(s.blocks) > 0 && c.blockCount() > 0 {

@@ -24,7 +24,7 @@ func (l *loader) evalNode(n *node) {
 	if slices.ContainsFunc(n.instances, func(in *instance) bool { return in.absent() == "" }) {
 		scope = l.scope
 	}
-	ctx := scope(n.refs)
+	ctx := scope(slices.DeleteFunc(slices.Clone(n.refs), func(r *reference) bool { return r.named && n.id() == r.root+"."+r.name })) // which has no value yet
 	for _, in := range n.instances {
 		each := ctx
 		if in.addr.Key != "" {

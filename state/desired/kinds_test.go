@@ -84,9 +84,10 @@ type match struct {
 }
 
 type unit struct {
-	Name    string `hcl:"name,label"`
-	Enabled *bool  `hcl:"enabled,optional"`
-	Active  *bool  `hcl:"active,optional"`
+	Name      string           `hcl:"name,label"`
+	Enabled   *bool            `hcl:"enabled,optional"`
+	Active    *bool            `hcl:"active,optional"`
+	RestartOn state.References `hcl:"restart_on,optional"`
 }
 
 func (u unit) Key() string { return u.Name }

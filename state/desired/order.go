@@ -95,7 +95,7 @@ func needs(it *item) []string {
 		ids = append(ids, settingsID)
 	}
 	for _, r := range it.refs {
-		if on := r.root + "." + r.name; on != it.id || !strings.HasPrefix(it.id, "var.") {
+		if on := r.root + "." + r.name; on != it.id || !strings.HasPrefix(it.id, "var.") && !r.named {
 			ids = append(ids, on)
 		}
 	}

@@ -18,18 +18,20 @@ type reference struct {
 	at   hcl.Range
 	also []hcl.Range // where else the same is spoken of
 	bad  bool        // reported; whatever is made of it fails quietly
+	// named says that only its name matters, so that a node may refer to what is in itself.
+	named bool
 }
 
 // references hold what a block's expressions speak of, each once, at its first place.
 type references map[string]*reference
 
 // add takes up a traversal unless its root is the iterator of a dynamic block around.
-func (rs references) add(t hcl.Traversal, shadow []string) {
+func (rs references) add(t hcl.Traversal, shadow []string, named bool) {
 	root := t.RootName()
 	if slices.Contains(shadow, root) {
 		return
 	}
-	r := &reference{root: root, at: t.SourceRange()}
+	r := &reference{root: root, at: t.SourceRange(), named: named && isNodeType(root)}
 	var id strings.Builder
 	id.WriteString(root)
 	for i, step := range t[1:] {
@@ -56,6 +58,10 @@ func (rs references) add(t hcl.Traversal, shadow []string) {
 // put keeps the first place of a reference as its own.
 func (rs references) put(id string, r *reference) {
 	old := rs[id]
+	if old != nil {
+		r.named = r.named && old.named
+		old.named = r.named
+	}
 	switch {
 	case old == nil:
 		rs[id] = r

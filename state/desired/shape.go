@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"github.com/hashicorp/hcl/v2"
+
+	"github.com/opdbus/opdbus/state"
 )
 
 // A shape is what a struct type's hcl tags say that a block may hold: `hcl:"name,label"`, `hcl:"name"` for a required
@@ -29,6 +31,7 @@ type attrField struct {
 	index    int
 	required bool
 	raw      bool // an expression that is kept as it is, for who knows how to read it
+	names    bool // what it refers to is named, and its value does not matter
 	codec    codec
 }
 
@@ -64,6 +67,7 @@ func (ss shapes) of(t reflect.Type) *shape {
 			a := attrField{name: name, index: i, required: how == ""}
 			if a.raw = f.Type == reflect.TypeFor[hcl.Expression](); !a.raw {
 				a.codec = codecFor(f.Type)
+				a.names = f.Type == reflect.TypeFor[state.References]()
 			}
 			s.attrs = append(s.attrs, a)
 		default:

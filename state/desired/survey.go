@@ -68,7 +68,7 @@ func (s *survey) attr(name string, expr hcl.Expression, at hcl.Range, w *words) 
 	case a == nil:
 		s.errorf(at, "Unsupported argument", "An argument named %q is not expected here.%s", name, didYouMean(name, w.attrNames()))
 	case !a.raw:
-		s.expr(expr)
+		s.refer(expr, a.names)
 	}
 }
 
@@ -165,12 +165,14 @@ func (s *survey) dynamic(b *block, w *words) {
 }
 
 // expr collects what an expression refers to.
-func (s *survey) expr(expr hcl.Expression) {
+func (s *survey) expr(expr hcl.Expression) { s.refer(expr, false) }
+
+func (s *survey) refer(expr hcl.Expression, named bool) {
 	if isLiteral(expr) {
 		return
 	}
 	for _, t := range expr.Variables() {
-		s.refs.add(t, s.shadow)
+		s.refs.add(t, s.shadow, named)
 	}
 }
 
