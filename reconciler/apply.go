@@ -51,12 +51,16 @@ type run struct {
 	confirm   time.Duration
 	before    ledger.Head // the ledger's, to be put back when the whole run is taken back
 
+	triggers []state.Triggering
+
 	recovering bool // it was cut off, and is being finished
+	fired      bool // the triggers that come after the last step have been
 
 	mu     sync.Mutex
 	last   int             // the number of the last step
 	steps  []journal.Begun // in the order in which they began
 	done   map[int]bool
+	undone map[int]bool
 	beside []string // what an exchange left for the end of the run
 }
 
@@ -115,6 +119,10 @@ func (r *Reconciler) Apply(ctx context.Context, plan *state.Plan, o ApplyOptions
 		run.tell(Event{Node: a, What: "done", Changes: len(np.Changes)})
 		return nil
 	})
+	if err == nil {
+		err = run.fire(ctx, plan.Triggers)
+		run.fired = err == nil
+	}
 	return run.number, run.finish(ctx, err)
 }
 
@@ -139,11 +147,11 @@ func (r *Reconciler) begin(plan *state.Plan, owned *ledger.Ledger, o ApplyOption
 		onFailure = OnFailureRollback // what is to be confirmed as a whole is not kept in part
 	}
 	run := &run{Reconciler: r, number: number, onFailure: onFailure, plan: plan, ledger: owned, confirm: o.Confirm,
-		started: time.Now().UTC().Truncate(time.Second), planned: digest, config: plan.Config, rollback: plan.Rollback, before: owned.Head, done: map[int]bool{}}
+		started: time.Now().UTC().Truncate(time.Second), planned: digest, config: plan.Config, rollback: plan.Rollback, before: owned.Head, triggers: triggerings(plan), done: map[int]bool{}, undone: map[int]bool{}}
 	run.journal, err = journal.Create(r.Store.JournalDir(), journal.Run{
 		Run: number, Command: o.Command, Opdbus: r.Version, Host: r.MachineID, Config: plan.Config, Commit: plan.Commit,
 		Digest: digest, OnFailure: onFailure, Started: run.started, Steps: len(plan.Nodes), Before: owned.Head,
-		Rollback: plan.Rollback, Plan: o.Plan, Registry: r.Host.Registry,
+		Rollback: plan.Rollback, Plan: o.Plan, Registry: r.Host.Registry, Triggers: run.triggers,
 	})
 	return run, err
 }
@@ -296,6 +304,9 @@ func (run *run) end(outcome, why string) error {
 	// What cannot be removed even by a recovery is left, and so is what a kept run left, whose steps nothing may take back.
 	if outcome != journal.Broken && (swept == nil || run.recovering || outcome == journal.Kept) {
 		end := journal.End{Outcome: outcome, Error: why, Ended: time.Now().UTC().Truncate(time.Second)}
+		if end.Pending, err = run.leftPending(); err != nil {
+			return errors.Join(err, run.journal.Close())
+		}
 		err = run.journal.Append(journal.Record{End: &end})
 	}
 	return errors.Join(err, run.journal.Close())

@@ -150,7 +150,7 @@ func (run *run) holdFailed(why error) error {
 	h := Held{Run: run.number, Digest: run.planned, Config: run.config, Since: time.Now().UTC().Truncate(time.Second)}
 	h.Why, _, _ = strings.Cut(why.Error(), "\n")
 	for _, b := range run.steps {
-		if run.onFailure == OnFailureRollback || !run.done[b.Step] {
+		if run.undone[b.Step] {
 			h.Nodes = append(h.Nodes, b.Node)
 		}
 	}

@@ -49,8 +49,8 @@ func (r *Reconciler) order(config *state.Config, owned *ledger.Ledger, changes m
 	}
 	var plans []*state.NodePlan
 	for _, a := range sorted {
-		cs, emptied := changes[a], moved[a] > 0 && moved[a] == len(owned.Node(a).Objects)
-		if len(cs) == 0 && !emptied {
+		cs, empty := changes[a], emptied(owned.Node(a), changes[a], moved[a])
+		if len(cs) == 0 && !empty {
 			continue
 		}
 		np := &state.NodePlan{Addr: a, Changes: r.sequence(cs), After: after(g, a, changes)}
@@ -60,7 +60,7 @@ func (r *Reconciler) order(config *state.Config, owned *ledger.Ledger, changes m
 			}
 			np.Verify, np.Health, np.Source, np.Protected = n.Verify, n.Health, n.Source, n.Lifecycle.PreventDestroy
 		}
-		np.Delete = emptied || r.goes(owned.Node(a), cs, moved[a])
+		np.Delete = empty || r.goes(owned.Node(a), cs, moved[a])
 		np.TakesBack = r.takesBack(cs)
 		np.Disturbs = r.disturbs(cs)
 		plans = append(plans, np)
@@ -162,7 +162,14 @@ func (r *Reconciler) sequence(changes []state.Change) []state.Change {
 		}
 	}
 	together(sorted[:goes])
+	// What fires a trigger may be in the same node, and declared after what it is fired for.
+	slices.SortStableFunc(sorted[goes:], func(a, b state.Change) int { return cmp.Compare(min(len(a.Trigger), 1), min(len(b.Trigger), 1)) })
 	return sorted
+}
+
+// emptied says whether others take over all that a node has, or have done so in a run that did not come to the node itself.
+func emptied(owned *ledger.Node, changes []state.Change, moved int) bool {
+	return owned != nil && moved == len(owned.Objects) && !slices.ContainsFunc(changes, func(c state.Change) bool { return c.After != nil })
 }
 
 // goes says whether nothing of a node is owned after its changes, and nothing of it was only given up.
@@ -211,7 +218,11 @@ func (r *Reconciler) takesBack(changes []state.Change) string {
 func (r *Reconciler) disturbs(changes []state.Change) []string {
 	var all []string
 	for _, c := range changes {
-		for _, d := range r.Kinds.For(c.Addr).Disturbs(c) {
+		these := r.Kinds.For(c.Addr).Disturbs(c)
+		if c.Trigger != "" {
+			these = append(these, string(c.Trigger)+"s "+c.Addr.Key)
+		}
+		for _, d := range these {
 			if !slices.Contains(all, d) {
 				all = append(all, d)
 			}

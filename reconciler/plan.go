@@ -72,6 +72,9 @@ func (r *Reconciler) Plan(ctx context.Context, config *state.Config, owned *ledg
 			changes[it.addr.Node] = append(changes[it.addr.Node], c)
 		}
 	}
+	if err := r.trigger(items, changes); err != nil {
+		return nil, nil, err
+	}
 	diags = append(diags, protected(config, owned, changes, o)...)
 	if diags.HasErrors() {
 		return nil, diags, nil

@@ -33,6 +33,7 @@ func (r *Reconciler) Prepare(ctx context.Context, config *state.Config) state.Di
 	}
 	diags = append(diags, unchecked(config)...)
 	diags = append(diags, duplicates(config)...)
+	diags = append(diags, unknownTriggers(config)...)
 	if diags.HasErrors() {
 		return diags
 	}

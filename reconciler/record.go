@@ -34,7 +34,7 @@ func (run *run) record(np *state.NodePlan, site state.Site, created time.Time) (
 	}
 	b.Changes = make([]journal.Change, 0, len(np.Changes))
 	for _, c := range np.Changes {
-		jc := journal.Change{Object: c.Addr.Local(), Forget: c.Forget, Replace: c.Replace, Sensitive: c.Sensitive}
+		jc := journal.Change{Object: c.Addr.Local(), Forget: c.Forget, Replace: c.Replace, Trigger: c.Trigger, Sensitive: c.Sensitive}
 		if jc.Before, err = encode(c.Before); err != nil {
 			return b, err
 		}

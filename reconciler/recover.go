@@ -91,6 +91,13 @@ func (r *Reconciler) Recover(ctx context.Context, o RecoverOptions) (*Recovery, 
 		why = "nobody confirmed it in time"
 		recovery.Unconfirmed = true
 	case complete(story):
+		if story.Run.Rollback != "" {
+			if err := run.fire(context.WithoutCancel(ctx), run.triggers); err != nil {
+				run.Log.Warn("cannot restart or reload what the run was to; the next apply does", "run", run.number, "error", err)
+			} else {
+				run.fired = true
+			}
+		}
 		run.endOrWarn(journal.Applied, "")
 		return recovery, nil
 	}
@@ -123,13 +130,13 @@ func (r *Reconciler) resume(story *journal.Story) (*run, error) {
 		return nil, err
 	}
 	run := &run{Reconciler: r, number: story.Run.Run, onFailure: story.Run.OnFailure, ledger: owned, journal: j,
-		started: story.Run.Started, planned: story.Run.Digest, config: story.Run.Config, rollback: story.Run.Rollback, before: story.Run.Before, done: map[int]bool{}, recovering: true}
+		started: story.Run.Started, planned: story.Run.Digest, config: story.Run.Config, rollback: story.Run.Rollback, before: story.Run.Before, triggers: story.Run.Triggers, done: map[int]bool{}, undone: map[int]bool{}, recovering: true}
 	for _, b := range story.Steps {
 		run.beside = append(run.beside, r.Store.Beside(b.Node))
-		if story.Undone[b.Step] {
+		run.steps = append(run.steps, b)
+		if run.undone[b.Step] = story.Undone[b.Step]; run.undone[b.Step] {
 			continue
 		}
-		run.steps = append(run.steps, b)
 		_, run.done[b.Step] = story.Done[b.Step]
 	}
 	return run, nil

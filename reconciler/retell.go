@@ -48,7 +48,7 @@ func (r *Reconciler) Retell(run int, l *ledger.Ledger) (*PastRun, []PastStep, er
 			if err != nil {
 				return nil, nil, fmt.Errorf("cannot read the journal of run %d: %w", run, err)
 			}
-			c := state.Change{Addr: a, Before: r.Kinds.ToShow(a, jc.Before), After: r.Kinds.ToShow(a, jc.After), Forget: jc.Forget, Replace: jc.Replace}
+			c := state.Change{Addr: a, Before: r.Kinds.ToShow(a, jc.Before), After: r.Kinds.ToShow(a, jc.After), Forget: jc.Forget, Replace: jc.Replace, Trigger: jc.Trigger}
 			if jc.Made != nil {
 				c.Made = r.Kinds.ToShow(a, jc.Made.Made)
 			}

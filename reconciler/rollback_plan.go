@@ -57,6 +57,9 @@ func (b *back) plan(ctx context.Context) (*state.Plan, error) {
 	if len(conflicts) > 0 {
 		return nil, &ConflictsError{conflicts}
 	}
+	if p.Triggers, err = b.triggers(p.Nodes); err != nil {
+		return nil, err
+	}
 	p.Nodes = b.insideOut(p.Nodes)
 	for i, np := range p.Nodes[min(1, len(p.Nodes)):] {
 		np.After = []state.NodeAddr{p.Nodes[i].Addr}

@@ -21,7 +21,10 @@ func (run *run) takeBack(ctx context.Context, all bool) error {
 	var errs []error
 	whole := true
 	for _, b := range slices.Backward(run.steps) {
-		if run.done[b.Step] && !all {
+		switch {
+		case run.undone[b.Step]: // by a recovery that was cut off
+			continue
+		case run.done[b.Step] && !all:
 			whole = false
 			continue
 		}
@@ -31,8 +34,10 @@ func (run *run) takeBack(ctx context.Context, all bool) error {
 			run.tell(Event{Node: b.Node, What: "not taken back", Err: err})
 			continue
 		}
+		run.undone[b.Step] = true
 		run.tell(Event{Node: b.Node, What: "taken back", Changes: len(b.Changes)})
 	}
+	errs = append(errs, run.fireAgain(ctx))
 	if err := errors.Join(errs...); err != nil || !whole {
 		return err
 	}
@@ -191,6 +196,9 @@ func (run *run) disown(b journal.Begun) error {
 func (run *run) disownIncomplete() error {
 	any := false
 	for _, b := range slices.Backward(run.steps) {
+		if run.undone[b.Step] {
+			continue
+		}
 		if run.done[b.Step] {
 			any = true
 		} else if err := disown(run.ledger, b); err != nil {

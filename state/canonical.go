@@ -23,6 +23,7 @@ type canonicalPlan struct {
 	Config    string            `json:"config"`
 	OnFailure string            `json:"on_failure,omitempty"`
 	Rollback  string            `json:"rollback,omitempty"`
+	Triggers  []Triggering      `json:"triggers,omitempty"`
 	Skipped   []canonicalSkip   `json:"skipped,omitempty"`
 	Outputs   []canonicalOutput `json:"outputs,omitempty"`
 }
@@ -61,6 +62,7 @@ type canonicalChange struct {
 	HandsTo   *Addr    `json:"hands_to,omitempty"`
 	Sensitive []string `json:"sensitive,omitempty"`
 	Note      string   `json:"note,omitempty"`
+	Trigger   Trigger  `json:"trigger,omitempty"`
 }
 
 // Canonical is the plan in the form that its digest is made of, lines of JSON: equal plans have equal bytes, wherever the
@@ -96,7 +98,7 @@ func (p *Plan) Stamp(digest string) { p.digest, p.digestKey = digest, nil }
 
 // canonical writes line by line, so that the digest of a large plan needs little memory.
 func (p *Plan) canonical(w io.Writer, key []byte) error {
-	head := canonicalPlan{Version: 1, Host: p.Host, Config: p.Config, OnFailure: p.OnFailure, Rollback: p.Rollback}
+	head := canonicalPlan{Version: 1, Host: p.Host, Config: p.Config, OnFailure: p.OnFailure, Rollback: p.Rollback, Triggers: p.Triggers}
 	for _, s := range p.Skipped {
 		head.Skipped = append(head.Skipped, canonicalSkip{s.Addr, s.Reason})
 	}
@@ -141,7 +143,7 @@ func (n *NodePlan) canonical() canonicalNode {
 
 func (c *Change) canonical(key []byte) (canonicalChange, error) {
 	out := canonicalChange{
-		Object: c.Addr.Local(), Action: c.Action(), Cause: c.Cause, Note: c.Note,
+		Object: c.Addr.Local(), Action: c.Action(), Cause: c.Cause, Note: c.Note, Trigger: c.Trigger,
 		Sensitive: slices.Sorted(slices.Values(c.Sensitive)),
 	}
 	if c.MadeAt != (Addr{}) {

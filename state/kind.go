@@ -17,6 +17,8 @@ type Kind struct {
 	Object reflect.Type
 	// InTree says that the objects live in the node's subvolume, so that a snapshot of it takes them back.
 	InTree bool
+	// Triggered says that the objects are restarted or reloaded when what they refer to changes.
+	Triggered bool
 	// Live says that the objects are states of running services.
 	Live bool
 
@@ -194,6 +196,7 @@ func KindOf[T Object](provider, name string, p Provider[T]) *Kind {
 	k.read = readWith(p)
 	k.apply = applyWith(p)
 	_, k.Live = p.(Live)
+	k.Triggered = k.Object.Implements(reflect.TypeFor[Triggered]())
 	if o, ok := p.(Owner[T]); ok {
 		k.owns = func(made, live Object) bool { return o.Owns(pointer[T](made), live.(T)) }
 		k.claim = func(want, live Object) (Object, error) {

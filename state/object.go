@@ -103,6 +103,8 @@ const (
 	Replace Action = "-/+"
 	Adopt   Action = "="
 	Forget  Action = "."
+	// Fire does no more than the change's Trigger.
+	Fire Action = ">"
 )
 
 // A Trigger is what a thing does because something that it refers to changes, such as a unit that is restarted.
@@ -116,6 +118,13 @@ const (
 
 // References name nodes and objects by their addresses. In the language they are written as references.
 type References []string
+
+// A Triggering is that an object's Trigger fires, and what fires it.
+type Triggering struct {
+	Addr    Addr    `json:"object"`
+	Trigger Trigger `json:"trigger"`
+	By      []Addr  `json:"by,omitempty"`
+}
 
 // A Triggered object does something once a run when what it refers to changes.
 type Triggered interface {
@@ -148,8 +157,9 @@ type Change struct {
 	Cause   Cause
 	// Forget gives up ownership and leaves the thing as it is.
 	Forget bool
-	// Trigger is what the thing does besides, or only, because something it refers to changes.
-	Trigger Trigger
+	// Trigger is what the thing does besides, or only, because something it refers to changes: TriggeredBy.
+	Trigger     Trigger
+	TriggeredBy []Addr
 	// Replace asks for a deletion and a creation in place of an update.
 	Replace bool
 	// Sensitive names the attributes that are printed as fingerprints only.
@@ -174,6 +184,8 @@ func (c Change) Action() Action {
 		return Replace
 	case !Same(c.Before, c.After):
 		return Update
+	case c.Trigger != "":
+		return Fire
 	case c.Made == nil || c.MadeAt != (Addr{}) || c.HandsTo != (Addr{}):
 		return Adopt
 	}

@@ -25,6 +25,9 @@ type Plan struct {
 	// Rollback says what a plan that takes back former runs goes back to, for people, such as "before run 3"; empty for others.
 	// Its Config is the digest of the configuration that the ledger names afterwards.
 	Rollback string
+	// Triggers are fired when all nodes have gone back: what refers to another thing goes back before that does. In a plan that takes
+	// nothing back, they are in the changes.
+	Triggers []Triggering
 	// Retention says how long the configuration wants snapshots kept.
 	Retention SnapshotSettings
 

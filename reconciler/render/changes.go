@@ -58,6 +58,19 @@ func (t *text) changes(changes []state.Change, full bool) error {
 	return nil
 }
 
+// names are addresses in a sentence; of many the first ones.
+func names(addrs []state.Addr) string {
+	const most = 3
+	var list []string
+	for _, a := range addrs[:min(len(addrs), most)] {
+		list = append(list, a.String())
+	}
+	if more := len(addrs) - most; more > 0 {
+		list = append(list, fmt.Sprintf("%d more", more))
+	}
+	return strings.Join(list, ", ")
+}
+
 func groupOf(c *state.Change) group {
 	return group{c.Addr.Kind, c.Action(), c.Cause, c.MadeAt != (state.Addr{})}
 }
@@ -72,7 +85,7 @@ func (t *text) name(c *state.Change, full bool) string {
 func (t *text) more(g group, n int) string {
 	done := map[state.Action]string{
 		state.Create: "created", state.Update: "updated", state.Delete: "deleted", state.Replace: "deleted and created again",
-		state.Adopt: "managed from now on", state.Forget: "managed no longer",
+		state.Adopt: "managed from now on", state.Forget: "managed no longer", state.Fire: "fired",
 	}[g.action]
 	if g.action == state.Adopt && g.moved {
 		done = "moved"
@@ -121,6 +134,14 @@ func (t *text) aside(c *state.Change) string {
 	}
 	if c.HandsTo != (state.Addr{}) {
 		parts = append(parts, "goes back to "+t.clean(c.HandsTo.String()))
+	}
+	switch {
+	case c.Trigger == "":
+	case c.Action() == state.Fire && c.TriggeredBy == nil:
+	case c.Action() == state.Fire:
+		parts = append(parts, "for "+t.clean(names(c.TriggeredBy)))
+	default:
+		parts = append(parts, does(c.Trigger))
 	}
 	if c.Note != "" {
 		parts = append(parts, t.clean(c.Note))

@@ -55,6 +55,13 @@ func count(p *state.Plan) counts {
 			}
 		}
 	}
+	for _, t := range p.Triggers {
+		if t.Trigger == state.Restart {
+			c.restarts++
+		} else {
+			c.reloads++
+		}
+	}
 	return c
 }
 

@@ -26,9 +26,14 @@ func (t *text) describe(c *state.Change) (what string, below []string, err error
 		return what, below, nil
 	case state.Delete:
 		return t.summary(c, c.Before, nil)
+	case state.Fire:
+		return does(c.Trigger), nil, nil
 	}
 	return t.summary(c, c.After, nil)
 }
+
+// does is a trigger as a plan says it.
+func does(t state.Trigger) string { return string(t) + "s" }
 
 // differences writes each attribute as NAME OLD -> NEW, or as a text diff when the values are long.
 func (t *text) differences(ds []state.Difference) (what string, below []string) {

@@ -55,7 +55,7 @@ func (d *document) resourceChange(c *state.Change) (resourceChange, error) {
 	switch c.Action() {
 	case state.Create:
 		out.Change.Actions = []string{"create"}
-	case state.Update:
+	case state.Update, state.Fire:
 		out.Change.Actions = []string{"update"}
 	case state.Delete:
 		out.Change.Actions, out.ActionReason = []string{"delete"}, d.whyDeleted(c.Addr)

@@ -14,9 +14,11 @@ type ownJSON struct {
 	Host   hostJSON `json:"host"`
 	Git    *gitJSON `json:"git,omitempty"`
 	// Rollback is what a plan that takes back former runs goes back to.
-	Rollback string      `json:"rollback,omitempty"`
-	Nodes    []nodeJSON  `json:"nodes"`
-	Changes  []causeJSON `json:"changes"`
+	Rollback string `json:"rollback,omitempty"`
+	// Triggers are fired when all nodes have gone back.
+	Triggers []triggerJSON `json:"triggers,omitempty"`
+	Nodes    []nodeJSON    `json:"nodes"`
+	Changes  []causeJSON   `json:"changes"`
 }
 
 type hostJSON struct {
@@ -49,7 +51,25 @@ type causeJSON struct {
 	Address string      `json:"address"`
 	Cause   state.Cause `json:"cause,omitempty"`
 	Note    string      `json:"note,omitempty"`
-	Source  *sourceJSON `json:"source,omitempty"`
+	// Trigger is what is done besides, for what TriggeredBy says.
+	Trigger     state.Trigger `json:"trigger,omitempty"`
+	TriggeredBy []string      `json:"triggered_by,omitempty"`
+	Source      *sourceJSON   `json:"source,omitempty"`
+}
+
+type triggerJSON struct {
+	Address     string        `json:"address"`
+	Trigger     state.Trigger `json:"trigger"`
+	TriggeredBy []string      `json:"triggered_by,omitempty"`
+}
+
+// objectAddresses are addresses as strings; nil for none.
+func objectAddresses(of []state.Addr) []string {
+	var all []string
+	for _, a := range of {
+		all = append(all, a.String())
+	}
+	return all
 }
 
 type sourceJSON struct {
@@ -64,6 +84,9 @@ func (d *document) own() (ownJSON, error) {
 	if p.Commit != "" {
 		own.Git = &gitJSON{p.Commit}
 	}
+	for _, t := range p.Triggers {
+		own.Triggers = append(own.Triggers, triggerJSON{t.Addr.String(), t.Trigger, objectAddresses(t.By)})
+	}
 	for _, n := range p.Nodes {
 		var back *goesBackJSON
 		if n.Back != nil {
@@ -74,7 +97,7 @@ func (d *document) own() (ownJSON, error) {
 			Disturbs: append([]string{}, n.Disturbs...), Delete: n.Delete, GoesBack: back,
 		})
 		for _, c := range n.Changes {
-			cause := causeJSON{Address: c.Addr.String(), Cause: c.Cause, Note: c.Note}
+			cause := causeJSON{Address: c.Addr.String(), Cause: c.Cause, Note: c.Note, Trigger: c.Trigger, TriggeredBy: objectAddresses(c.TriggeredBy)}
 			if !c.Source.IsZero() {
 				cause.Source = &sourceJSON{c.Source.Relative(p.Dir), c.Source.Line}
 			}

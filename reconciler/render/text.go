@@ -65,6 +65,12 @@ func (t *text) write() error {
 			return err
 		}
 	}
+	if !t.plan.Empty() && len(t.plan.Triggers) > 0 {
+		t.line("")
+		for _, g := range t.plan.Triggers {
+			t.line("  " + t.symbol(state.Fire) + " " + t.clean(g.Addr.String()) + "  " + does(g.Trigger) + " afterwards  " + t.paint(cyan, "(for "+t.clean(names(g.By))+")"))
+		}
+	}
 	if !t.plan.Empty() {
 		digest, err := t.plan.Digest(t.o.Key)
 		if err != nil {
@@ -205,7 +211,7 @@ func (t *text) legend() {
 		word   string
 	}{
 		{state.Create, "create"}, {state.Update, "update in place"}, {state.Delete, "delete"},
-		{state.Replace, "delete and create again"}, {state.Adopt, "manage from now on"}, {state.Forget, "manage no longer"},
+		{state.Replace, "delete and create again"}, {state.Adopt, "manage from now on"}, {state.Forget, "manage no longer"}, {state.Fire, "restart or reload"},
 	} {
 		if used[w.action] {
 			words = append(words, t.symbol(w.action)+" "+w.word)

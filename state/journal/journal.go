@@ -49,6 +49,8 @@ type Run struct {
 	Before ledger.Head `json:"before"`
 	// Rollback is what a run that takes back others goes back to; empty for others.
 	Rollback string `json:"rollback,omitempty"`
+	// Triggers are those that are to be fired: with the changes or, in a run that takes back others, after the last step.
+	Triggers []state.Triggering `json:"triggers,omitempty"`
 	// Registry is where plugins are registered: what finishes the run, or takes it back, has no configuration to tell.
 	Registry string `json:"registry,omitempty"`
 	// Plan is the id of the saved plan that was applied, which is applied once only; empty for a plan that was not saved.
@@ -92,7 +94,8 @@ type Change struct {
 	HandsTo *state.Addr `json:"hands_to,omitempty"`
 	Forget  bool        `json:"forget,omitempty"`
 	// Replace says that it is deleted and made again.
-	Replace bool `json:"replace,omitempty"`
+	Replace bool          `json:"replace,omitempty"`
+	Trigger state.Trigger `json:"trigger,omitempty"` // what it does besides
 	// Sensitive names the attributes that are secret: whoever shows the change masks them.
 	Sensitive []string `json:"sensitive,omitempty"`
 }
@@ -121,6 +124,8 @@ type End struct {
 	Outcome string    `json:"outcome"`
 	Error   string    `json:"error,omitempty"`
 	Ended   time.Time `json:"ended"`
+	// Pending are triggers that what stays of the run, or of one before it, should have fired.
+	Pending []state.Triggering `json:"pending,omitempty"`
 }
 
 // The outcomes of a run.

@@ -163,7 +163,7 @@ func (l *Ledger) Restore(addr state.NodeAddr, dependsOn []state.NodeAddr, run in
 	l.Set(addr, &Node{DependsOn: dependsOn, Run: run, Objects: all})
 }
 
-// Drop gives up one object of a node.
+// Drop gives up one object of a node. A node stays without any until it goes itself, as it has a tree.
 func (l *Ledger) Drop(a state.Addr) {
 	n := l.Node(a.Node)
 	if n.Made(a.Local()) == nil {
@@ -171,7 +171,13 @@ func (l *Ledger) Drop(a state.Addr) {
 	}
 	left := slices.Clone(n.Objects)
 	left = slices.DeleteFunc(left, func(e Entry) bool { return e.Object == a.Local() })
-	l.Set(a.Node, &Node{DependsOn: n.DependsOn, Run: n.Run, Objects: left})
+	l.put(a.Node, &Node{DependsOn: n.DependsOn, Run: n.Run, Objects: left})
+}
+
+func (l *Ledger) put(addr state.NodeAddr, n *Node) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.nodes[addr] = n
 }
 
 // Encode is the ledger's file: readable JSON with one object a line.
@@ -237,7 +243,7 @@ func (l *Ledger) SetWritten(addr state.NodeAddr, raw json.RawMessage) error {
 		return fmt.Errorf("%s: %w", addr, err)
 	}
 	n.raw = nil // whoever kept it may have laid it out in another way
-	l.Set(addr, n)
+	l.put(addr, n)
 	return nil
 }
 

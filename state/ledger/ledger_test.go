@@ -92,6 +92,12 @@ func TestLedger(t *testing.T) {
 		assert.Equal(t, []Entry{entry("a", 1), entry("c", 3)}, l.Node(core).Objects)
 		l.Drop(state.Addr{Node: core, Kind: "file", Key: "a"})
 		l.Drop(state.Addr{Node: core, Kind: "file", Key: "c"})
+		require.NotNil(t, l.Node(core), "a node that has lost all to others is there until it goes itself")
+		assert.Empty(t, l.Node(core).Objects)
+		back, err := Decode([]byte(text(t, l)))
+		require.NoError(t, err)
+		assert.Equal(t, []state.NodeAddr{core}, back.Addrs())
+		l.Set(core, &Node{})
 		assert.Nil(t, l.Node(core), "a node that owns nothing is not there")
 	})
 	t.Run("restore gives back the same bytes", func(t *testing.T) {

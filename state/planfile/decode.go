@@ -39,7 +39,7 @@ func decode(data []byte, read objectReader) (*state.Plan, *document, error) {
 		return nil, nil, err
 	}
 	p := &state.Plan{
-		Host: d.Host, Hostname: d.Hostname, Config: d.Config, Commit: d.Commit, Dir: d.Dir, OnFailure: d.OnFailure, Rollback: d.Rollback,
+		Host: d.Host, Hostname: d.Hostname, Config: d.Config, Commit: d.Commit, Dir: d.Dir, OnFailure: d.OnFailure, Rollback: d.Rollback, Triggers: d.Triggers,
 		Run: d.Run, Unchanged: d.Unchanged, Retention: state.SnapshotSettings(d.Retention),
 	}
 	seen := map[state.NodeAddr]bool{}
@@ -84,7 +84,8 @@ func decodeChanges(changes []change, read objectReader) ([]state.Change, error) 
 		if c.Addr.IsNode() {
 			return nil, errors.New("a change is of no object")
 		}
-		e := state.Change{Addr: c.Addr, Cause: c.Cause, Forget: c.Forget, Replace: c.Replace, Sensitive: c.Sensitive, Note: c.Note, Source: decodeSource(c.Source)}
+		e := state.Change{Addr: c.Addr, Cause: c.Cause, Forget: c.Forget, Replace: c.Replace, Sensitive: c.Sensitive, Note: c.Note, Source: decodeSource(c.Source),
+			Trigger: c.Trigger, TriggeredBy: c.By}
 		if c.MadeAt != nil {
 			e.MadeAt = *c.MadeAt
 		}

@@ -14,23 +14,24 @@ import (
 // A document is a plan as it is written down. What a plan's readers need besides, the objects that stay as they are, is in
 // the member plan.json only.
 type document struct {
-	Host      string     `json:"host"`
-	Hostname  string     `json:"hostname,omitempty"`
-	Config    string     `json:"config,omitempty"`
-	Commit    string     `json:"commit,omitempty"`
-	Dir       string     `json:"dir,omitempty"`
-	OnFailure string     `json:"on_failure,omitempty"`
-	Rollback  string     `json:"rollback,omitempty"`
-	Run       int        `json:"run"`
-	Unchanged int        `json:"unchanged"`
-	Retention retention  `json:"retention"`
-	Nodes     []node     `json:"nodes,omitempty"`
-	Skipped   []skipped  `json:"skipped,omitempty"`
-	Outputs   []output   `json:"outputs,omitempty"`
-	Variables []variable `json:"variables,omitempty"`
-	Drifted   []change   `json:"drifted,omitempty"`
-	Contents  int        `json:"contents,omitempty"` // how many content members there are
-	Wanted    string     `json:"wanted,omitempty"`   // the digest of what the configuration came to
+	Host      string             `json:"host"`
+	Hostname  string             `json:"hostname,omitempty"`
+	Config    string             `json:"config,omitempty"`
+	Commit    string             `json:"commit,omitempty"`
+	Dir       string             `json:"dir,omitempty"`
+	OnFailure string             `json:"on_failure,omitempty"`
+	Rollback  string             `json:"rollback,omitempty"`
+	Triggers  []state.Triggering `json:"triggers,omitempty"`
+	Run       int                `json:"run"`
+	Unchanged int                `json:"unchanged"`
+	Retention retention          `json:"retention"`
+	Nodes     []node             `json:"nodes,omitempty"`
+	Skipped   []skipped          `json:"skipped,omitempty"`
+	Outputs   []output           `json:"outputs,omitempty"`
+	Variables []variable         `json:"variables,omitempty"`
+	Drifted   []change           `json:"drifted,omitempty"`
+	Contents  int                `json:"contents,omitempty"` // how many content members there are
+	Wanted    string             `json:"wanted,omitempty"`   // the digest of what the configuration came to
 }
 
 type retention struct {
@@ -67,6 +68,8 @@ type change struct {
 	Sensitive []string        `json:"sensitive,omitempty"`
 	Note      string          `json:"note,omitempty"`
 	Source    *source         `json:"source,omitempty"`
+	Trigger   state.Trigger   `json:"trigger,omitempty"`
+	By        []state.Addr    `json:"triggered_by,omitempty"`
 	Content   int             `json:"content,omitempty"` // the number of the content member that After is made from
 }
 
@@ -111,7 +114,7 @@ type source struct {
 // encode writes a plan down. d has what is said besides; numbers has the content members by the digests of what they hold.
 func encode(p *state.Plan, d document, numbers map[string]int) ([]byte, error) {
 	d = document{
-		Host: p.Host, Hostname: p.Hostname, Config: p.Config, Commit: p.Commit, Dir: p.Dir, OnFailure: p.OnFailure, Rollback: p.Rollback,
+		Host: p.Host, Hostname: p.Hostname, Config: p.Config, Commit: p.Commit, Dir: p.Dir, OnFailure: p.OnFailure, Rollback: p.Rollback, Triggers: p.Triggers,
 		Run: p.Run, Unchanged: p.Unchanged, Retention: retention(p.Retention), Contents: d.Contents, Wanted: d.Wanted,
 	}
 	var err error
@@ -141,7 +144,8 @@ func encode(p *state.Plan, d document, numbers map[string]int) ([]byte, error) {
 func encodeChanges(changes []state.Change, numbers map[string]int) ([]change, error) {
 	var out []change
 	for _, c := range changes {
-		e := change{Addr: c.Addr, Cause: c.Cause, Forget: c.Forget, Replace: c.Replace, Sensitive: c.Sensitive, Note: c.Note, Source: encodeSource(c.Source)}
+		e := change{Addr: c.Addr, Cause: c.Cause, Forget: c.Forget, Replace: c.Replace, Sensitive: c.Sensitive, Note: c.Note, Source: encodeSource(c.Source),
+			Trigger: c.Trigger, By: c.TriggeredBy}
 		if c.MadeAt != (state.Addr{}) {
 			e.MadeAt = &c.MadeAt
 		}

@@ -9,7 +9,7 @@ import (
 // public is what may be shown of a plan, by anybody who has the file: what is sensitive is masked, and what no plan shows is
 // not there at all, as checks' commands, what the ledger is to have, and where on the machine the configuration is.
 func public(p *state.Plan, key []byte) (*state.Plan, error) {
-	out := &state.Plan{Host: p.Host, Hostname: p.Hostname, Config: p.Config, Commit: p.Commit, OnFailure: p.OnFailure, Rollback: p.Rollback,
+	out := &state.Plan{Host: p.Host, Hostname: p.Hostname, Config: p.Config, Commit: p.Commit, OnFailure: p.OnFailure, Rollback: p.Rollback, Triggers: p.Triggers,
 		Run: p.Run, Unchanged: p.Unchanged, Retention: p.Retention}
 	place := func(r state.Range) state.Range {
 		if !r.IsZero() {

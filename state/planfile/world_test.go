@@ -181,8 +181,18 @@ func (f *filler) plan() *state.Plan {
 	for i := range p.Skipped {
 		p.Skipped[i].Addr = core()
 	}
+	by := func(addrs []state.Addr) {
+		for i := range addrs {
+			addrs[i] = addr(fmt.Sprint(i))
+		}
+	}
+	for i := range p.Triggers {
+		p.Triggers[i].Addr = addr(fmt.Sprint(i))
+		by(p.Triggers[i].By)
+	}
 	named := func(changes []state.Change) {
 		for i := range changes {
+			by(changes[i].TriggeredBy)
 			if changes[i].Addr.IsNode() {
 				changes[i].Addr = addr(fmt.Sprint(i))
 			}
