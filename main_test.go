@@ -62,6 +62,7 @@ func layers() []layer {
 		{"reconciler/cli", []string{"graph", "reconciler", "reconciler/render", "state", "state/*"}, []string{"github.com/aymanbagabas/go-udiff", "github.com/mattn/go-shellwords", "github.com/spf13/cobra", "github.com/spf13/pflag", hclog, xsys, "golang.org/x/term"}},
 		{"internal/machine", []string{"state/snapshot/snapshottest"}, []string{testify, xsys}},
 		{"reconciler/boot", nil, nil},
+		{"reconciler/live", nil, nil},
 		{"reconciler/bench", []string{"state/snapshot/snapshottest"}, language()},
 		{".", []string{"providers", "reconciler/cli"}, nil},
 	}

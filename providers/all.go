@@ -4,15 +4,19 @@ package providers
 import (
 	"slices"
 
+	"github.com/opdbus/opdbus/providers/internal/sysbus"
 	"github.com/opdbus/opdbus/providers/registry"
 	"github.com/opdbus/opdbus/providers/stage"
+	"github.com/opdbus/opdbus/providers/systemd"
 	"github.com/opdbus/opdbus/state"
 )
 
 // All are the kinds of all providers, one entry a provider.
 func All(host state.Host) state.Kinds {
+	bus := sysbus.New("") // which is connected to when something has to be asked
 	return slices.Concat(
 		stage.Kinds(host),
 		registry.Kinds(host),
+		systemd.Kinds(host, bus),
 	)
 }

@@ -82,6 +82,9 @@ func (r *Reconciler) orphans(owned *ledger.Ledger, declared map[state.NodeAddr][
 			if it.kind, err = r.kind(a); err != nil {
 				return nil, err
 			}
+			if r.leftOut(it.kind) {
+				continue
+			}
 			if err := it.decode(); err != nil {
 				return nil, fmt.Errorf("cannot read the ledger: %s: %w", a, err)
 			}

@@ -63,6 +63,9 @@ func (r *Reconciler) entries(l *ledger.Ledger, targets []state.Addr) (all []Owne
 			if err != nil {
 				return nil, nil, err
 			}
+			if r.leftOut(kind) {
+				continue
+			}
 			m, err := kind.Decode(e.Made)
 			if err != nil {
 				return nil, nil, fmt.Errorf("cannot read the ledger: %s: %w", a, err)

@@ -31,6 +31,15 @@ func (r *Reconciler) Prepare(ctx context.Context, config *state.Config) state.Di
 	for _, ds := range found {
 		diags = append(diags, ds...)
 	}
+	for _, n := range config.Nodes {
+		for i := range n.Objects {
+			d := &n.Objects[i]
+			if c, ok := d.Object.(state.Checked); ok {
+				c.Check(func(attr, summary, detail string) { diags.Errorf(at(d, attr), summary, "%s", detail) })
+			}
+		}
+	}
+	diags = append(diags, r.leaveOutLive(config)...)
 	diags = append(diags, unchecked(config)...)
 	diags = append(diags, duplicates(config)...)
 	diags = append(diags, unknownTriggers(config)...)

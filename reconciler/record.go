@@ -96,6 +96,9 @@ func (run *run) unchangedObjects(ctx context.Context, np *state.NodePlan) (u unc
 		if err != nil {
 			return unchangedObjects{err: err}
 		}
+		if run.leftOut(kind) {
+			continue
+		}
 		m, err := kind.Decode(e.Made)
 		if err != nil {
 			return unchangedObjects{err: err}

@@ -140,8 +140,12 @@ func (run *run) settle(ctx context.Context, changes []state.Change) ([]state.Obj
 			return nil, err
 		}
 		var unsettled []string
+		var first int
 		for i, c := range changes {
 			if !run.reached(c, c.After, lives[i]) {
+				if len(unsettled) == 0 {
+					first = i
+				}
 				unsettled = append(unsettled, c.Addr.String())
 			}
 		}
@@ -149,7 +153,11 @@ func (run *run) settle(ctx context.Context, changes []state.Change) ([]state.Obj
 			return lives, nil
 		}
 		if time.Now().Add(wait).After(deadline) {
-			return nil, fmt.Errorf("%s was changed and is not as planned after %s", differences(unsettled), settleTime)
+			err := fmt.Errorf("%s was changed and is not as planned after %s", differences(unsettled), settleTime)
+			if why := run.Kinds.For(changes[first].Addr).Explain(ctx, changes[first].After, lives[first]); why != "" {
+				err = fmt.Errorf("%w: %s", err, why)
+			}
+			return nil, err
 		}
 		select {
 		case <-ctx.Done():

@@ -34,6 +34,7 @@ type Kind struct {
 	sync         func(ctx context.Context, site Site, changes []Change) error
 	disturbs     func(c Change) []string
 	irreversible func(c Change) string
+	explain      func(ctx context.Context, want, live Object) string
 	expand       func(ctx context.Context, config *Config, node *Node) Diagnostics
 	changed      func(ctx context.Context, a Addr, made Object) (time.Time, error)
 	watch        func(ctx context.Context, addrs []Addr, made []Object, tell func([]Addr, error)) error
@@ -142,6 +143,14 @@ func (k *Kind) Irreversible(c Change) string {
 	return k.irreversible(c)
 }
 
+// Explain says why live is not what was wanted; empty where nothing tells.
+func (k *Kind) Explain(ctx context.Context, want, live Object) string {
+	if k.explain == nil || want == nil {
+		return ""
+	}
+	return k.explain(ctx, want, live)
+}
+
 // Expand replaces a node's declared objects by what they come to.
 func (k *Kind) Expand(ctx context.Context, config *Config, node *Node) Diagnostics {
 	if k.expand == nil {
@@ -240,6 +249,9 @@ func KindOf[T Object](provider, name string, p Provider[T]) *Kind {
 	}
 	if i, ok := p.(Irreversible[T]); ok {
 		k.irreversible = func(c Change) string { return i.Irreversible(pointer[T](c.Before), pointer[T](c.After)) }
+	}
+	if e, ok := p.(Explainer[T]); ok {
+		k.explain = func(ctx context.Context, want, live Object) string { return e.Explain(ctx, want.(T), pointer[T](live)) }
 	}
 	if e, ok := p.(Expander[T]); ok {
 		k.expand = func(ctx context.Context, config *Config, node *Node) Diagnostics {

@@ -126,6 +126,12 @@ type Triggering struct {
 	By      []Addr  `json:"by,omitempty"`
 }
 
+// A Checked object can tell what is wrong with it before anything is looked at.
+type Checked interface {
+	// Check reports each mistake with the attribute that has it; empty for the key.
+	Check(report func(attr, summary, detail string))
+}
+
 // A Triggered object does something once a run when what it refers to changes.
 type Triggered interface {
 	// Triggers are what it refers to, for each Trigger that it has. Restart goes before Reload.

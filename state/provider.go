@@ -87,6 +87,12 @@ type Live interface {
 	Live()
 }
 
+// An Explainer can tell why a thing did not become what was wanted although the call that was to make it so was carried out.
+type Explainer[T Object] interface {
+	// Explain says why, in words that follow a colon; empty where it does not know. It changes nothing.
+	Explain(ctx context.Context, want T, live *T) string
+}
+
 // A Disturber says what else a change does to the running host, such as "restarts nginx.service".
 type Disturber[T Object] interface {
 	Disturbs(before, after *T) []string

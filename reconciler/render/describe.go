@@ -39,6 +39,9 @@ func does(t state.Trigger) string { return string(t) + "s" }
 func (t *text) differences(ds []state.Difference) (what string, below []string) {
 	var short []string
 	for _, d := range ds {
+		if d.Name == "found" && !t.o.Verbose { // what was there before opdbus, which what it becomes now says nothing of
+			continue
+		}
 		if d.Sensitive {
 			short = append(short, t.clean(d.Name)+" (sensitive)")
 			continue
