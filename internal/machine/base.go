@@ -21,11 +21,15 @@ import (
 
 // packages are what is installed on the machine besides the essential ones. This list is all there is to change.
 func packages() []string {
-	return []string{"systemd-sysv", "dbus", "libpam-systemd", "btrfs-progs", "iproute2"}
+	return []string{"systemd-sysv", "dbus", "libpam-systemd", "systemd-resolved", "polkitd", "apt", "packagekit", "packagekit-tools",
+		"btrfs-progs", "iproute2", "login", "passwd", "procps"}
 }
 
 //go:embed base.sh
 var baseScript string
+
+//go:embed repository.sh
+var repositoryScript string
 
 // patience is how long building the base may take: some two minutes on two processors that have nothing else to do.
 const patience = 15 * time.Minute
@@ -40,7 +44,7 @@ func base(ctx context.Context) (image string, cost time.Duration, err error) {
 	if err != nil {
 		return "", 0, err
 	}
-	recipe := strings.Join(append(packages(), suite, runtime.GOARCH, baseScript), "\n")
+	recipe := strings.Join(append(packages(), suite, runtime.GOARCH, baseScript, repositoryScript), "\n")
 	dir = filepath.Join(dir, "opdbus")
 	image = filepath.Join(dir, fmt.Sprintf("machine-%.8x.img", sha256.Sum256([]byte(recipe))))
 	if err := os.MkdirAll(dir, 0o755); err != nil {
@@ -109,7 +113,7 @@ func build(ctx context.Context, image, suite string) error {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, "unshare", "--mount", "--propagation", "private", "--pid", "--fork", "--kill-child=KILL", "--mount-proc",
-		"sh", "-c", baseScript, "base.sh", unfinished, suite, strings.Join(packages(), ","))
+		"sh", "-c", baseScript, "base.sh", unfinished, suite, strings.Join(packages(), ","), repositoryScript)
 	var said bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &said, &said
 	cmd.Env = append(os.Environ(), "PATH="+os.Getenv("PATH")+":/usr/sbin:/sbin", "LC_ALL=C.UTF-8")

@@ -1,8 +1,9 @@
 #!/bin/sh
-# base.sh IMAGE SUITE PACKAGE,...: makes a btrfs image whose subvolume @rootfs is a Debian that systemd-nspawn boots. It runs in a mount
-# namespace of its own, which takes its mounts with it. The packages come from where the host has its own from.
+# base.sh IMAGE SUITE PACKAGE,... REPOSITORY: makes a btrfs image whose subvolume @rootfs is a Debian that systemd-nspawn boots. It runs
+# in a mount namespace of its own, which takes its mounts with it. The packages come from where the host has its own from. REPOSITORY
+# is the text of repository.sh.
 set -eu
-image=$1 suite=$2 packages=$3
+image=$1 suite=$2 packages=$3 repository=$4
 
 sources=/etc/apt/sources.list.d/$(sed -n 's/^ID=//p' /etc/os-release).sources
 [ -e "$sources" ] || sources=/etc/apt/sources.list
@@ -27,7 +28,8 @@ tar -C "$root" --numeric-owner --xattrs --xattrs-include='*' --anchored --wildca
 for unit in apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer e2scrub_all.timer fstrim.timer; do
 	ln -sf /dev/null "$root/etc/systemd/system/$unit"
 done
-rm -f "$root/etc/resolv.conf"
+ln -sf ../run/systemd/resolve/stub-resolv.conf "$root/etc/resolv.conf"
 echo machine >"$root/etc/hostname"
 : >"$root/etc/machine-id"
+chroot "$root" env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C.UTF-8 sh -c "$repository"
 umount /run/btrfs

@@ -86,13 +86,18 @@ func (m *Machine) guard() {
 	})
 }
 
-// Cmd is a command in the machine, as root and with nothing of the test's environment. The machine's systemd starts it, as a unit, and
-// so it may what the machine may: what nsenter(1) itself starts has all the capabilities of the host's root, and could set the host's
-// clock. When the returned command is killed, what runs in the machine goes on.
+// Cmd is a command in the machine, as root and with nothing of the test's environment. When it is killed, what runs in the machine goes
+// on.
 func (m *Machine) Cmd(ctx context.Context, argv ...string) *exec.Cmd {
+	return m.unit(ctx, []string{"--wait", "--pipe"}, append([]string{"sh", "-c", `"$@"`, "sh"}, argv...)...) // the shell tells of signals
+}
+
+// unit has the machine's systemd start a command, as a unit, and so it may what the machine may: what nsenter(1) itself starts has all the
+// capabilities of the host's root, and could set the host's clock.
+func (m *Machine) unit(ctx context.Context, options []string, argv ...string) *exec.Cmd {
 	args := []string{"--target", strconv.Itoa(m.boot.leader), "--mount", "--uts", "--ipc", "--net", "--pid", "--cgroup", "--root", "--wd",
-		"env", "-i", "PATH=/usr/bin:/bin", "systemd-run", "--quiet", "--collect", "--wait", "--pipe",
-		"--setenv=HOME=/root", "--setenv=LANG=C.UTF-8", "--", "sh", "-c", `"$$@"`, "sh"} // the shell tells of signals
+		"env", "-i", "PATH=/usr/bin:/bin", "systemd-run", "--quiet", "--collect", "--setenv=HOME=/root", "--setenv=LANG=C.UTF-8"}
+	args = append(append(args, options...), "--")
 	for _, arg := range argv {
 		args = append(args, strings.ReplaceAll(arg, "$", "$$")) // systemd expands variables
 	}

@@ -64,6 +64,11 @@ func TestMachine(t *testing.T) {
 			assert.NotEqual(t, string(host), m.Do("cat", "/outside"))
 		})
 
+		t.Run("has services that answer on its bus", func(t *testing.T) { services(t, m) })
+		t.Run("has sessions of users", func(t *testing.T) { sessions(t, m) })
+		t.Run("has packages to install, upgrade and remove", func(t *testing.T) { packages(t, m) })
+		t.Run("runs tests of the package that boots it", func(t *testing.T) { machine.RunTests(t, m, "^TestOnMachine$") })
+
 		t.Run("starts anew with all that is on its disk", func(t *testing.T) {
 			boot := m.Do("cat", "/proc/sys/kernel/random/boot_id")
 			m.Put("/kept", "kept", 0o644)

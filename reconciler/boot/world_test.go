@@ -3,12 +3,8 @@ package boot_test
 import (
 	"encoding/json"
 	"fmt"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"strconv"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -16,23 +12,6 @@ import (
 
 	"github.com/opdbus/opdbus/internal/machine"
 )
-
-// programDir is the environment variable that names where the program is built.
-const programDir = "OPDBUS_BOOT_TEST"
-
-func TestMain(m *testing.M) {
-	dir, err := os.MkdirTemp("", "opdbus-boot-test-")
-	if err == nil {
-		err = os.Setenv(programDir, dir)
-	}
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
-	}
-	code := m.Run()
-	_ = os.RemoveAll(dir)
-	os.Exit(code)
-}
 
 // A host is a machine that opdbus looks after.
 type host struct {
@@ -44,24 +23,11 @@ type host struct {
 func newHost(t *testing.T) *host {
 	t.Helper()
 	h := &host{machine.New(t), t}
-	opdbus, err := program()
-	require.NoError(t, err)
-	h.Install(opdbus, "/usr/local/bin/opdbus")
+	h.Opdbus()
 	h.Do("opdbus", "init")
 	h.Do("systemctl", "enable", "systemd-networkd.service")
 	return h
 }
-
-// program builds opdbus as it is shipped: one static file.
-var program = sync.OnceValues(func() (string, error) {
-	path := filepath.Join(os.Getenv(programDir), "opdbus")
-	build := exec.Command("go", "build", "-tags", "osusergo netgo", "-ldflags", "-extldflags=-static", "-o", path, "github.com/opdbus/opdbus")
-	build.Env = append(os.Environ(), "CGO_ENABLED=1")
-	if out, err := build.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("%w: %s", err, out)
-	}
-	return path, nil
-})
 
 // configure writes a configuration of two nodes, whose files tell the version. The second is checked by a command.
 func (h *host) configure(version, check string) {
