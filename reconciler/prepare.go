@@ -54,8 +54,8 @@ func unchecked(config *state.Config) state.Diagnostics {
 	var diags state.Diagnostics
 	for _, n := range config.Nodes {
 		for _, c := range n.Health {
-			if c.Unit != "" || c.DBusProperty != "" {
-				diags.Errorf(c.Source, "This check cannot be made", "The health check %q of %s asks a service on the bus, and this version of opdbus speaks to none. Use command or tcp.", c.Name, n.Addr)
+			if c.DBusProperty != "" {
+				diags.Errorf(c.Source, "This check cannot be made", "The health check %q of %s asks for a property on the bus, which this version of opdbus cannot. Use unit, command or tcp.", c.Name, n.Addr)
 			}
 		}
 	}

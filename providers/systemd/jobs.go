@@ -40,11 +40,8 @@ func (m manager) run(ctx context.Context, jobs []job) error {
 		return err
 	}
 	defer removed.Close()
-	if err := m.call(ctx, "Subscribe", nil); err != nil {
-		var e *sysbus.Error
-		if !errors.As(err, &e) || e.Name != service+".AlreadySubscribed" {
-			return fmt.Errorf("cannot listen to systemd: %w", err)
-		}
+	if err := m.subscribe(ctx); err != nil {
+		return err
 	}
 	var failed error
 	begun := jobs[:0:0]

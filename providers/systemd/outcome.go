@@ -74,10 +74,10 @@ func (p *units) Explain(ctx context.Context, want Unit, live *Unit) string {
 	if err != nil {
 		return err.Error()
 	}
-	why := "it did not stay active"
 	details, _ := p.manager.bus.GetAll(ctx, service, path, serviceFace)
-	if r := reason(details); r != "" {
-		why += ": " + r
+	why := reason(details)
+	if why == "" {
+		why = "nothing tells why"
 	}
 	return why + lastLines(ctx, want.Name)
 }

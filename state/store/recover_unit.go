@@ -48,7 +48,8 @@ func (l Layout) program(self string) string {
 // recoverUnitText is the unit. It comes after the file systems, and before everything that the files may be read by which the run
 // changed, the network above all. It is wanted by multi-user.target and not by sysinit.target, although it is over before either: each
 // service wants sysinit.target, and there are versions of systemd that then start again what that wants and is not active, which would be
-// in the middle of another run.
+// in the middle of another run. What it cannot take back so early, as the service is not there yet that it has to speak to, it tries
+// again when everything has been started.
 func recoverUnitText(dir, program string) string {
 	command := quote(program) + " recover"
 	if dir != DefaultDir {
@@ -65,12 +66,16 @@ Conflicts=shutdown.target
 Before=shutdown.target
 ConditionFileIsExecutable=%s
 ConditionDirectoryNotEmpty=%s/state/journal
+StartLimitIntervalSec=10min
+StartLimitBurst=5
 
 [Service]
 Type=oneshot
 RemainAfterExit=yes
 ExecStart=%s
 TimeoutStartSec=10min
+Restart=on-failure
+RestartSec=15
 
 [Install]
 WantedBy=multi-user.target

@@ -52,12 +52,16 @@ Conflicts=shutdown.target
 Before=shutdown.target
 ConditionFileIsExecutable=/usr/local/bin/opdbus
 ConditionDirectoryNotEmpty=/var/lib/op-dbus/state/journal
+StartLimitIntervalSec=10min
+StartLimitBurst=5
 
 [Service]
 Type=oneshot
 RemainAfterExit=yes
 ExecStart=/usr/local/bin/opdbus recover
 TimeoutStartSec=10min
+Restart=on-failure
+RestartSec=15
 
 [Install]
 WantedBy=multi-user.target

@@ -1,0 +1,87 @@
+package systemd
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/opdbus/opdbus/providers/internal/hostfs"
+)
+
+// List is the units that systemd has loaded, by one call, and whether these are enabled, by another.
+func (p *units) List(ctx context.Context) ([]Unit, error) {
+	var statuses []status
+	if err := p.manager.call(ctx, "ListUnits", nil, &statuses); err != nil {
+		return nil, fmt.Errorf("cannot list units: %w", err)
+	}
+	patterns := make([]string, len(statuses))
+	for i, s := range statuses {
+		patterns[i] = escapePattern(s.Name)
+	}
+	var files []fileStatus
+	if err := p.manager.call(ctx, "ListUnitFilesByPatterns", []any{[]string{}, patterns}, &files); err != nil {
+		return nil, fmt.Errorf("cannot list unit files: %w", err)
+	}
+	states := make(map[string]string, len(files))
+	for _, f := range files {
+		states[path.Base(f.Path)] = f.State
+	}
+	all := make([]Unit, len(statuses))
+	for i, s := range statuses {
+		u := Unit{Name: s.Name}
+		running, masked := s.running(), s.Load == "masked"
+		u.Active, u.Masked = &running, &masked
+		switch state := states[s.Name]; state {
+		case "enabled", "disabled":
+			enabled := state == "enabled"
+			u.Enabled = &enabled
+		}
+		all[i] = u
+	}
+	slices.SortFunc(all, func(a, b Unit) int { return cmp.Compare(a.Name, b.Name) })
+	return all, nil
+}
+
+// List is the drop-ins in /etc/systemd/system.
+func (p *dropIns) List(context.Context) ([]DropIn, error) {
+	t, err := p.files.fs.Open()
+	if err != nil {
+		return nil, err
+	}
+	defer t.Close()
+	names, err := t.Names(unitDir)
+	if hostfs.IsMissing(err) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("cannot list drop-ins: %w", err)
+	}
+	slices.Sort(names)
+	var all []DropIn
+	for _, name := range names {
+		unit, ok := strings.CutSuffix(name, ".d")
+		if !ok || !isUnitName(unit) {
+			continue
+		}
+		files, err := t.Names(unitDir + "/" + name)
+		if err != nil {
+			return nil, fmt.Errorf("cannot list the drop-ins of %s: %w", unit, err)
+		}
+		slices.Sort(files)
+		for _, file := range files {
+			d := DropIn{Name: unit + "/" + file}
+			f, err := p.files.read(t, d.path())
+			if err != nil {
+				return nil, err
+			}
+			if strings.HasSuffix(file, ".conf") && f.there && f.blocked == "" && !f.masked {
+				d.Content, d.Unmarked = f.content, !f.marked
+				all = append(all, d)
+			}
+		}
+	}
+	return all, nil
+}
