@@ -6,5 +6,29 @@
 // machine's own. Neither systemd nor D-Bus need run on the host. A machine is removed when its test ends, whatever the test does, also
 // when the test's process is killed.
 //
+// The machine has dbus, logind, resolved, hostnamed, polkit and PackageKit. Logind and polkit look up who speaks to them, and see nobody
+// of the host: what is to speak to the machine's services runs on it, tests too. RunTests runs them there:
+//
+//	func TestMachine(t *testing.T) { machine.RunTests(t, machine.New(t), "^TestOnMachine") }
+//
+//	func TestOnMachineThatUnitsStart(t *testing.T) {
+//		if !machine.Inside() {
+//			t.Skip("runs on the machine, by TestMachine")
+//		}
+//		...
+//	}
+//
+// It has no network. apt and PackageKit know the packages in /srv/packages (repository.sh) and no others:
+//
+//	opdbus-test-a 1.0, 1.1    the newer is installed unless one says otherwise
+//	opdbus-test-b             depends on opdbus-test-c
+//	opdbus-test-conf          has the configuration file /etc/opdbus-test.conf
+//	opdbus-test-rival         conflicts with opdbus-test-a
+//	opdbus-test-lost          depends on what there is not
+//	opdbus-test-broken        fails when it is set up; `dpkg --remove` helps
+//	opdbus-test-slow          is installed for as long as /run/opdbus-test-slow is there
+//
+// PackageKit refuses to refresh what it knows for want of a network; apt-get update does.
+//
 // It imports testify, golang.org/x/sys and state/snapshot/snapshottest, and needs root.
 package machine
