@@ -270,7 +270,7 @@ func TestKillFsck(t *testing.T) {
 			want := whole.state()
 			require.NotContains(t, whole.must("fsck"), "with --repair", "all is mended that can be")
 			whole.unmount()
-			for n := 1; n <= r.Count; n += stride(t) {
+			for n := 1; n <= r.Count; n += every(t, 2) {
 				w := base.fork(t)
 				killed := faulttest.Run(t, w.command(repair...), afterLock(faulttest.Options{KillAt: n}))
 				require.True(t, killed.Hit)

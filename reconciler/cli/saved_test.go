@@ -45,7 +45,7 @@ func TestSavedPlanCut(t *testing.T) {
 		assert.Contains(t, w.must("plan", "v2"), "No changes.")
 		w.unmount()
 	}
-	for n := 1; n <= r.Count; n += stride(t) {
+	for n := 1; n <= r.Count; n += every(t, 2) {
 		t.Run(fmt.Sprintf("killed at %d, nothing is left after a recovery", n), func(t *testing.T) {
 			w, o := base.fork(t), content()
 			o.KillAt = n
