@@ -28,7 +28,10 @@
 //	opdbus-test-broken        fails when it is set up; `dpkg --remove` helps
 //	opdbus-test-slow          is installed for as long as /run/opdbus-test-slow is there
 //
-// PackageKit refuses to refresh what it knows for want of a network; apt-get update does.
+// PackageKit refuses to refresh what it knows where no route leads out; apt-get update does, and so does PackageKit on a machine with a
+// default route, which may lead nowhere:
+//
+//	ip link add out type veth peer name nowhere && ip link set out up && ip route add default dev out
 //
 // It imports testify, golang.org/x/sys and state/snapshot/snapshottest, and needs root.
 package machine

@@ -75,4 +75,12 @@ func packages(t *testing.T, m *machine.Machine) {
 	}
 	assert.Contains(t, installed(), "iF opdbus-test-broken 1.0\n")
 	m.Do("dpkg", "--remove", "opdbus-test-broken")
+
+	code, out := m.Run(t.Context(), "pkcon", "--plain", "--noninteractive", "refresh", "force")
+	assert.NotZero(t, code, out)
+	assert.Contains(t, out, "offline")
+	m.Do("sh", "-c", "ip link add out type veth peer name nowhere && ip link set out up && ip route add default dev out")
+	pkcon("refresh", "force")
+	m.Do("ip", "link", "delete", "out")
+	pkcon("install", "opdbus-test-b")
 }
