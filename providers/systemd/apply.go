@@ -3,11 +3,6 @@ package systemd
 import (
 	"context"
 	"fmt"
-	"maps"
-	"slices"
-
-	"github.com/godbus/dbus/v5"
-
 	"github.com/opdbus/opdbus/state"
 )
 
@@ -71,39 +66,40 @@ func (p *units) stop(ctx context.Context, tasks []task) error {
 	if err := p.manager.run(ctx, jobs); err != nil {
 		return err
 	}
-	var names []string
-	for _, t := range tasks {
-		if is(t.target.Active, false) && t.live != nil {
-			names = append(names, t.target.Name)
-		}
-	}
-	if len(names) == 0 {
-		return nil
-	}
-	var statuses []status
-	if err := p.manager.call(ctx, "ListUnitsByNames", []any{names}, &statuses); err != nil {
+	return p.resetFailed(ctx, tasks, func(t task) bool { return is(t.target.Active, false) && t.live != nil })
+}
+
+// resetFailed takes the mark of a failure from units, and with it the count of how often they were started lately.
+func (p *units) resetFailed(ctx context.Context, tasks []task, pick func(t task) bool) error {
+	statuses, err := p.manager.statuses(ctx, unique(names(tasks, pick)))
+	if err != nil {
 		return err
 	}
-	for _, s := range statuses {
-		if s.Active == "failed" {
-			if err := p.manager.call(ctx, "ResetFailedUnit", []any{s.Name}); err != nil {
-				return err
-			}
+	for _, name := range names(tasks, pick) {
+		if statuses[name].Active != "failed" {
+			continue
+		}
+		if err := p.manager.call(ctx, "ResetFailedUnit", []any{name}); err != nil {
+			return fmt.Errorf("cannot reset the failure of %s: %w", name, err)
 		}
 	}
 	return nil
+}
+
+func names(tasks []task, pick func(t task) bool) (names []string) {
+	for _, t := range tasks {
+		if pick(t) {
+			names = append(names, t.target.Name)
+		}
+	}
+	return names
 }
 
 // install brings unit files and the links that enable and mask to what they are to be.
 func (p *units) install(ctx context.Context, tasks []task) error {
 	changed := false
 	do := func(pick func(t task) bool, method string, args ...any) error {
-		var names []string
-		for _, t := range tasks {
-			if pick(t) {
-				names = append(names, t.target.Name)
-			}
-		}
+		names := names(tasks, pick)
 		if len(names) == 0 {
 			return nil
 		}
@@ -113,20 +109,20 @@ func (p *units) install(ctx context.Context, tasks []task) error {
 		}
 		return nil
 	}
-	off := func(of func(Unit) *bool) func(t task) bool {
-		return func(t task) bool { return is(of(t.target), false) && t.live != nil && !is(of(*t.live), false) }
+	unmask := func(t task) bool { return is(t.target.Masked, false) && t.live != nil && !is(t.live.Masked, false) }
+	mask := func(t task) bool { return is(t.target.Masked, true) && (t.live == nil || !is(t.live.Masked, true)) }
+	disable := func(t task) bool {
+		return t.live != nil && (is(t.target.Enabled, false) && !is(t.live.Enabled, false) || t.reenabled())
 	}
-	on := func(of func(Unit) *bool) func(t task) bool {
-		return func(t task) bool { return is(of(t.target), true) && (t.live == nil || !is(of(*t.live), true)) }
+	enable := func(t task) bool {
+		return is(t.target.Enabled, true) && (t.live == nil || !is(t.live.Enabled, true) || t.reenabled())
 	}
-	masked := func(u Unit) *bool { return u.Masked }
-	enabled := func(u Unit) *bool { return u.Enabled }
 	const runtime, force = false, false
-	if err := do(off(masked), "UnmaskUnitFiles", runtime); err != nil {
+	if err := do(unmask, "UnmaskUnitFiles", runtime); err != nil {
 		return err
 	}
 	// What goes is disabled by its [Install] section, and so before that goes.
-	if err := do(off(enabled), "DisableUnitFiles", runtime); err != nil {
+	if err := do(disable, "DisableUnitFiles", runtime); err != nil {
 		return err
 	}
 	for _, t := range tasks {
@@ -144,16 +140,43 @@ func (p *units) install(ctx context.Context, tasks []task) error {
 		}
 		changed = true // also when it was so: a cut may have come between this and the reload
 	}
-	if err := do(on(enabled), "EnableUnitFiles", runtime, force); err != nil {
+	if err := do(enable, "EnableUnitFiles", runtime, force); err != nil {
 		return err
 	}
-	if err := do(on(masked), "MaskUnitFiles", runtime, force); err != nil {
+	if err := do(mask, "MaskUnitFiles", runtime, force); err != nil {
 		return err
 	}
 	if !changed {
 		return nil
 	}
-	return p.manager.reload(ctx)
+	if err := p.manager.reload(ctx); err != nil {
+		return err
+	}
+	return p.enabled(ctx, names(tasks, enable))
+}
+
+// enabled says of units that were enabled which of them is not: systemd takes it for no error when there is nothing to be done for that.
+func (p *units) enabled(ctx context.Context, names []string) error {
+	var items []state.Item[Unit]
+	on := true
+	for _, name := range names {
+		items = append(items, state.Item[Unit]{Want: Unit{Name: name, Enabled: &on}})
+	}
+	lives, err := p.ReadAll(ctx, items)
+	if err != nil {
+		return err
+	}
+	for _, live := range lives {
+		if live.fileState != "" {
+			return cannotEnable(*live)
+		}
+	}
+	return nil
+}
+
+// reenabled says that a unit is enabled by other links than before, as its file is another.
+func (t task) reenabled() bool {
+	return is(t.target.Enabled, true) && t.target.Content != nil && t.live != nil && is(t.live.Enabled, true) && t.live.Content != nil && *t.live.Content != *t.target.Content
 }
 
 // reload has systemd read all unit files again.
@@ -164,48 +187,19 @@ func (m manager) reload(ctx context.Context) error {
 	return nil
 }
 
-// A setting is a property and its value, as SetUnitProperties takes them.
-type setting struct {
-	Name  string
-	Value dbus.Variant
+// started says that the unit is not active, and is to be.
+func (t task) started() bool {
+	return is(t.target.Active, true) && (t.live == nil || !is(t.live.Active, true))
 }
 
-func (p *units) set(ctx context.Context, tasks []task) error {
-	for _, t := range tasks {
-		if len(t.target.Properties) == 0 || t.live != nil && maps.Equal(t.live.Properties, t.target.Properties) {
-			continue
-		}
-		all, err := p.allProperties(ctx, t.target.Name)
-		if err != nil {
-			return err
-		}
-		var settings []setting
-		for _, name := range slices.Sorted(maps.Keys(t.target.Properties)) {
-			v, err := parse(name, t.target.Properties[name], all[name].Signature())
-			if err != nil {
-				return fmt.Errorf("cannot set properties of %s: %w", t.target.Name, err)
-			}
-			if v.String() != all[name].String() {
-				settings = append(settings, setting{name, v})
-			}
-		}
-		if len(settings) == 0 {
-			continue
-		}
-		if err := p.manager.call(ctx, "SetUnitProperties", []any{t.target.Name, true, settings}); err != nil {
-			return fmt.Errorf("cannot set properties of %s: %w", t.target.Name, err)
-		}
-	}
-	return nil
-}
-
-// start starts what is to be active.
+// start starts what is to be active, also what systemd would not start any more as that has failed too often.
 func (p *units) start(ctx context.Context, tasks []task) error {
+	if err := p.resetFailed(ctx, tasks, task.started); err != nil {
+		return err
+	}
 	var jobs []job
-	for _, t := range tasks {
-		if is(t.target.Active, true) && (t.live == nil || !is(t.live.Active, true)) {
-			jobs = append(jobs, job{unit: t.target.Name, verb: "start", method: "StartUnit"})
-		}
+	for _, name := range names(tasks, task.started) {
+		jobs = append(jobs, job{unit: name, verb: "start", method: "StartUnit"})
 	}
 	return p.manager.run(ctx, jobs)
 }
@@ -214,7 +208,7 @@ func (p *units) start(ctx context.Context, tasks []task) error {
 func (p *units) trigger(ctx context.Context, tasks []task) error {
 	var jobs []job
 	for _, t := range tasks {
-		if t.does == "" || is(t.target.Active, false) || is(t.target.Active, true) && (t.live == nil || !is(t.live.Active, true)) {
+		if t.does == "" || is(t.target.Active, false) || is(t.target.Masked, true) || t.started() || isTemplate(t.target.Name) {
 			continue
 		}
 		j := job{unit: t.target.Name, verb: "restart", method: "TryRestartUnit"}

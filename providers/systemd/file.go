@@ -35,6 +35,9 @@ type unitFile struct {
 	marked  bool
 }
 
+// isFile says that it is one, which may be written anew.
+func (u unitFile) isFile() bool { return u.there && !u.masked && u.blocked == "" }
+
 func (f unitFiles) read(t *hostfs.Tree, path string) (u unitFile, err error) {
 	err = t.In(path, func(d *hostfs.Dir, name string) error {
 		st, err := d.Lstat(name)
@@ -109,9 +112,9 @@ func (f unitFiles) write(path, content string, marked bool, before *string) erro
 		switch {
 		case !live.there:
 			return d.CreateFile(name, owner, fill)
-		case live.blocked == "" && !live.masked && live.content == content && live.marked == marked:
+		case live.isFile() && live.content == content && live.marked == marked:
 			return d.ClearTemp(name)
-		case live.blocked != "" || live.masked || !live.marked && (before == nil || *before != live.content):
+		case !live.isFile() || !live.marked && (before == nil || *before != live.content):
 			return fmt.Errorf("%s changed since it was planned, and is left alone; make a new plan", path)
 		}
 		return d.ReplaceFile(name, owner, fill)
@@ -129,7 +132,7 @@ func (f unitFiles) remove(path string, before *string, parents []string) error {
 	if err != nil {
 		return err
 	}
-	if live.there && live.blocked == "" && !live.masked && (live.marked || before != nil && *before == live.content) {
+	if live.isFile() && (live.marked || before != nil && *before == live.content) {
 		if err := t.In(path, func(d *hostfs.Dir, name string) error { return d.Unlink(name) }); err != nil {
 			return err
 		}

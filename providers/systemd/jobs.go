@@ -59,10 +59,18 @@ func (m manager) run(ctx context.Context, jobs []job) error {
 		begun = append(begun, j)
 	}
 	errs := []error{failed, m.wait(ctx, begun, removed)}
+	ctx = context.WithoutCancel(ctx)
+	names := make([]string, len(begun))
+	for i, j := range begun {
+		names[i] = j.unit
+	}
+	statuses, err := m.statuses(ctx, names)
+	errs = append(errs, err)
 	for _, j := range begun {
-		if j.result != "" {
-			errs = append(errs, m.outcome(context.WithoutCancel(ctx), j))
+		if s := statuses[j.unit]; j.result == "" || j.result == "done" && (j.verb == "stop" && s.down() || j.verb != "stop" && s.running()) {
+			continue
 		}
+		errs = append(errs, m.outcome(ctx, j))
 	}
 	return errors.Join(errs...)
 }

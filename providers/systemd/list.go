@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"path"
 	"slices"
 	"strings"
 
@@ -17,17 +16,15 @@ func (p *units) List(ctx context.Context) ([]Unit, error) {
 	if err := p.manager.call(ctx, "ListUnits", nil, &statuses); err != nil {
 		return nil, fmt.Errorf("cannot list units: %w", err)
 	}
-	patterns := make([]string, len(statuses))
-	for i, s := range statuses {
-		patterns[i] = escapePattern(s.Name)
+	var names []string
+	for _, s := range statuses {
+		if hasFile(s.Name) && s.Load != "not-found" {
+			names = append(names, s.Name)
+		}
 	}
-	var files []fileStatus
-	if err := p.manager.call(ctx, "ListUnitFilesByPatterns", []any{[]string{}, patterns}, &files); err != nil {
-		return nil, fmt.Errorf("cannot list unit files: %w", err)
-	}
-	states := make(map[string]string, len(files))
-	for _, f := range files {
-		states[path.Base(f.Path)] = f.State
+	states, err := p.manager.fileStates(ctx, names)
+	if err != nil {
+		return nil, err
 	}
 	all := make([]Unit, len(statuses))
 	for i, s := range statuses {

@@ -20,7 +20,7 @@ func (p *units) Owns(made *Unit, live Unit) bool {
 func (p *units) Claim(want, live Unit) (Unit, error) {
 	switch {
 	case live.fileState != "":
-		return want, fmt.Errorf("%s cannot be enabled: systemd says that it is %s. %s", want.Name, live.fileState, enableRemedy(live.fileState))
+		return want, cannotEnable(live)
 	case live.blocked != "":
 		return want, fmt.Errorf("%s is there already and is not opdbus' own: %s. Move it away, or take out content", pathOf(want.Name), live.blocked)
 	case want.Content != nil && live.Content != nil && live.Unmarked && *live.Content != *want.Content:
@@ -31,23 +31,43 @@ func (p *units) Claim(want, live Unit) (Unit, error) {
 	return want, nil
 }
 
-func enableRemedy(fileState string) string {
-	switch fileState {
+// cannotEnable says that no change makes the unit enabled, disabled or masked.
+func cannotEnable(live Unit) error {
+	remedy := "Take out enabled and masked"
+	switch live.fileState {
 	case "static":
-		return "Its file has no [Install] section, so that it is started by what needs it: take out enabled, or add an [Install] section by a drop_in"
+		remedy = "Its file has no [Install] section, so that it is started by what needs it: take out enabled, or add an [Install] section by a drop_in"
 	case "alias":
-		return "It is another name of a unit: name that one"
+		remedy = "It is another name of a unit: name that one"
+	case "indirect":
+		remedy = "Its [Install] section has others be enabled in its place (Also=): name these"
+	case "linked", "linked-runtime":
+		remedy = "Its file is elsewhere, and a link leads there: give the unit its content here, or take out enabled"
+	case "generated", "transient":
+		remedy = "A program has made it: take out enabled, or mask it"
+	case "enabled-runtime":
+		remedy = "That ends with the next boot: run systemctl disable --runtime " + live.Name + " first"
+	case "masked-runtime":
+		remedy = "That ends with the next boot: run systemctl unmask --runtime " + live.Name + " first"
 	}
-	return "Take out enabled"
+	what := "enabled or disabled"
+	if live.Enabled == nil {
+		what = "masked or unmasked"
+	}
+	return fmt.Errorf("%s cannot be %s: systemd says that it is %s. %s", live.Name, what, live.fileState, remedy)
 }
 
 // PlanAll keeps what was found, and adds to it what is managed from now on.
 func (p *units) PlanAll(_ context.Context, items []state.Planned[Unit]) error {
 	for i, it := range items {
-		if it.Want == nil || it.Made == nil || it.Made.Found == nil || it.Live == nil {
+		if it.Want == nil || it.Made == nil || it.Made.Found == nil {
 			continue
 		}
-		found := it.Made.Found.with(*it.Live, *it.Want)
+		live := Unit{Name: it.Want.Name}
+		if it.Live != nil {
+			live = *it.Live
+		}
+		found := it.Made.Found.with(live, *it.Want)
 		items[i].Want.Found = &found
 	}
 	return nil
@@ -79,6 +99,14 @@ func (p *units) Disturbs(before, after *Unit) []string {
 		return []string{"starts " + name}
 	}
 	return []string{"stops " + name}
+}
+
+// Irreversible says of what is no more once it is stopped.
+func (p *units) Irreversible(before, after *Unit) string {
+	if before == nil || after == nil || !before.passing || !is(before.Active, true) || !is(after.Active, false) {
+		return ""
+	}
+	return before.Name + " was made by a program while the host runs, and cannot be started again once it is stopped"
 }
 
 // goesTo is what a unit becomes that is no longer managed.

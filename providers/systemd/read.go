@@ -2,17 +2,11 @@ package systemd
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"maps"
-	"path"
 	"slices"
 	"strings"
 
-	"github.com/godbus/dbus/v5"
-
 	"github.com/opdbus/opdbus/providers/internal/hostfs"
-	"github.com/opdbus/opdbus/providers/internal/sysbus"
 	"github.com/opdbus/opdbus/state"
 )
 
@@ -34,21 +28,28 @@ func (p *units) Read(ctx context.Context, want Unit) (*Unit, error) {
 	return lives[0], nil
 }
 
-// Apply cannot be: units are changed together.
-func (*units) Apply(context.Context, *Unit, *Unit) error {
-	return errors.New("units are changed by ApplyAll")
+// Apply changes one unit.
+func (p *units) Apply(ctx context.Context, before, after *Unit) error {
+	c := state.ChangeOf[Unit]{Before: before, After: after}
+	for _, u := range []*Unit{before, after} {
+		if u != nil {
+			c.Addr.Key = u.Name
+		}
+	}
+	return p.ApplyAll(ctx, state.Site{}, []state.ChangeOf[Unit]{c})
 }
 
-// ReadAll reads all units by two calls: ListUnitsByNames, which loads those that are not, and ListUnitFilesByPatterns. Only what these do
-// not tell costs a call for a unit: the file state of an instance of a template, and properties.
+// A known unit is what systemd says of a unit and of its file.
+type known struct {
+	status
+	file string // the file's state; empty where there is none, and where nobody asked
+}
+
+// ReadAll reads all units by two calls, however many they are: ListUnitsByNames, which loads those that are not, and
+// ListUnitFilesByPatterns. What these do not tell costs one call a unit more: whether an instance of a template is enabled or masked, as
+// it has no file of its name, and properties.
 func (p *units) ReadAll(ctx context.Context, items []state.Item[Unit]) ([]*Unit, error) {
-	names := make([]string, 0, len(items))
-	for _, it := range items {
-		names = append(names, it.Want.Name)
-	}
-	slices.Sort(names)
-	names = slices.Compact(names)
-	known, err := p.survey(ctx, names)
+	all, err := p.survey(ctx, items)
 	if err != nil {
 		return nil, err
 	}
@@ -59,151 +60,112 @@ func (p *units) ReadAll(ctx context.Context, items []state.Item[Unit]) ([]*Unit,
 	defer t.Close()
 	lives := make([]*Unit, len(items))
 	for i, it := range items {
-		if lives[i], err = p.read(ctx, t, known[it.Want.Name], it.Want); err != nil {
+		if lives[i], err = p.read(ctx, t, all[it.Want.Name], it.Want); err != nil {
 			return nil, fmt.Errorf("cannot read unit %s: %w", it.Want.Name, err)
 		}
 	}
 	return lives, nil
 }
 
-// A knownUnit is what systemd says of a unit and of its file.
-type knownUnit struct {
-	status
-	file string
-}
-
-func (p *units) survey(ctx context.Context, names []string) (map[string]knownUnit, error) {
-	known := make(map[string]knownUnit, len(names))
-	var statuses []status
-	if err := p.manager.call(ctx, "ListUnitsByNames", []any{names}, &statuses); err != nil {
-		return nil, fmt.Errorf("cannot read units: %w", err)
-	}
-	for i, s := range statuses {
-		// An alias is answered with the name of what it stands for; answers are in the order of the questions where all are valid.
-		if name := s.Name; len(statuses) == len(names) && name != names[i] {
-			s.Name = names[i]
+// survey asks systemd of all units at once, and of the files of those where it matters.
+func (p *units) survey(ctx context.Context, items []state.Item[Unit]) (map[string]known, error) {
+	var names, files, instances []string
+	for _, it := range items {
+		name, linked := it.Want.Name, it.Want.Enabled != nil || it.Want.Masked != nil
+		if !isTemplate(name) { // which cannot be loaded
+			names = append(names, name)
 		}
-		known[s.Name] = knownUnit{status: s}
-	}
-	patterns := make([]string, len(names))
-	for i, n := range names {
-		patterns[i] = escapePattern(n)
-	}
-	var files []fileStatus
-	if err := p.manager.call(ctx, "ListUnitFilesByPatterns", []any{[]string{}, patterns}, &files); err != nil {
-		return nil, fmt.Errorf("cannot read unit files: %w", err)
-	}
-	for _, f := range files {
-		name := path.Base(f.Path)
-		k := known[name]
-		k.Name, k.file = name, f.State
-		known[name] = k
-	}
-	for _, name := range names {
-		k := known[name]
-		if k.file != "" || !strings.Contains(name, "@") && (k.Load == "not-found" || k.Load == "") {
-			continue
-		}
-		// An instance, or a unit without a file of its own name.
-		err := p.manager.call(ctx, "GetUnitFileState", []any{name}, &k.file)
-		var e *sysbus.Error
-		if err != nil && !errors.As(err, &e) {
-			return nil, err
-		}
-		if err != nil && (e.Name == sysbus.NoReply || e.Name == sysbus.Disconnected || e.Name == sysbus.AccessDenied) {
-			return nil, err
-		}
-		k.Name = name
-		known[name] = k // without a file it has no state
-	}
-	return known, nil
-}
-
-// escapePattern makes a name a pattern of fnmatch(3) that matches it only.
-func escapePattern(name string) string {
-	return strings.NewReplacer(`\`, `\\`, "*", `\*`, "?", `\?`, "[", `\[`).Replace(name)
-}
-
-func (p *units) read(ctx context.Context, t *hostfs.Tree, k knownUnit, want Unit) (*Unit, error) {
-	live := Unit{Name: want.Name, RestartOn: want.RestartOn, ReloadOn: want.ReloadOn, Found: want.Found}
-	if want.Content != nil {
-		f, err := p.files.read(t, pathOf(want.Name))
 		switch {
-		case err != nil:
-			return nil, err
-		case !f.there && (k.Load == "not-found" || k.Load == "") && !k.running():
-			return nil, nil
-		case f.there && f.blocked == "" && !f.masked:
-			live.Content, live.Unmarked = &f.content, !f.marked
+		case linked && hasFile(name):
+			files = append(files, name)
+		case linked:
+			instances = append(instances, name)
 		}
-		live.blocked = f.blocked
-		if f.masked && want.Masked == nil {
+	}
+	statuses, err := p.manager.statuses(ctx, unique(names))
+	if err != nil {
+		return nil, err
+	}
+	states, err := p.manager.fileStates(ctx, unique(files))
+	if err != nil {
+		return nil, err
+	}
+	all := make(map[string]known, len(items))
+	for _, it := range items {
+		all[it.Want.Name] = known{statuses[it.Want.Name], states[it.Want.Name]}
+	}
+	for _, name := range unique(files) {
+		// A unit that is loaded under a name of which there is no file: an alias, say, or one that somebody has started without a file.
+		if k := all[name]; k.file == "" && k.Load != "not-found" && k.Load != "" {
+			instances = append(instances, name)
+		}
+	}
+	for _, name := range unique(instances) {
+		k := all[name]
+		if k.file, err = p.manager.fileState(ctx, name); err != nil {
+			return nil, err
+		}
+		all[name] = k
+	}
+	return all, nil
+}
+
+// unique are the names, ordered, each once.
+func unique(names []string) []string {
+	names = slices.Clone(names)
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
+func (p *units) read(ctx context.Context, t *hostfs.Tree, k known, want Unit) (*Unit, error) {
+	live := Unit{Name: want.Name, RestartOn: want.RestartOn, ReloadOn: want.ReloadOn, Found: want.Found}
+	var unit unitFile
+	var err error
+	if want.Content != nil || want.Masked != nil && *want.Masked && k.file != "masked" {
+		if unit, err = p.files.read(t, pathOf(want.Name)); err != nil {
+			return nil, err
+		}
+	}
+	if want.Content != nil {
+		switch {
+		case !unit.there && (k.Load == "not-found" || k.Load == "") && k.file == "" && k.down():
+			return nil, nil
+		case unit.isFile():
+			live.Content, live.Unmarked = &unit.content, !unit.marked
+		}
+		live.blocked = unit.blocked
+		if unit.masked && want.Masked == nil {
 			live.blocked = "a mask"
 		}
 	}
-	masked := k.file == "masked" || k.file == "masked-runtime" || k.file == "" && k.Load == "masked"
-	if want.Masked != nil {
-		live.Masked = &masked
-	}
 	if want.Active != nil {
-		running := k.running()
-		live.Active = &running
+		live.Active = k.asWanted(*want.Active)
+		live.passing = strings.HasSuffix(want.Name, ".scope") || k.file == "transient"
+	}
+	if want.Masked != nil {
+		masked := k.file == "masked" || k.file == "" && k.Load == "masked"
+		live.Masked = &masked
+		if *want.Masked && !masked && unit.there {
+			live.blocked = "a unit file, and what masks a unit is a link in its place"
+		}
 	}
 	if want.Enabled != nil {
-		enabled := k.file == "enabled" || k.file == "enabled-runtime"
+		enabled := k.file == "enabled"
 		live.Enabled = &enabled
-		if *want.Enabled && !enabled && slices.Contains([]string{"static", "alias", "generated", "transient", "bad"}, k.file) {
-			live.fileState = k.file
+	}
+	if want.Enabled != nil || want.Masked != nil {
+		switch k.file {
+		case "", "enabled", "disabled", "masked":
+		default:
+			if want.Enabled != nil || strings.HasSuffix(k.file, "-runtime") {
+				live.fileState = k.file
+			}
 		}
 	}
 	if len(want.Properties) > 0 {
-		var err error
-		if live.Properties, err = p.properties(ctx, want); err != nil {
+		if live.Properties, err = p.properties(ctx, k.Path, want); err != nil {
 			return nil, err
 		}
 	}
 	return &live, nil
-}
-
-// properties are those that want has: in want's words where they come to the same.
-func (p *units) properties(ctx context.Context, want Unit) (map[string]string, error) {
-	all, err := p.allProperties(ctx, want.Name)
-	if err != nil {
-		return nil, err
-	}
-	found := make(map[string]string, len(want.Properties))
-	for _, name := range slices.Sorted(maps.Keys(want.Properties)) {
-		live, ok := all[name]
-		if !ok {
-			return nil, fmt.Errorf("it has no property %s", name)
-		}
-		wanted, err := parse(name, want.Properties[name], live.Signature())
-		if err != nil {
-			return nil, err
-		}
-		if found[name] = live.String(); wanted.String() == live.String() {
-			found[name] = want.Properties[name]
-		}
-	}
-	return found, nil
-}
-
-func (p *units) allProperties(ctx context.Context, unit string) (map[string]dbus.Variant, error) {
-	object, err := p.manager.object(ctx, unit)
-	if err != nil {
-		return nil, err
-	}
-	return p.manager.bus.GetAll(ctx, service, object, "")
-}
-
-// parse reads a property's value. Text need not be quoted.
-func parse(name, text string, sig dbus.Signature) (dbus.Variant, error) {
-	v, err := dbus.ParseVariant(text, sig)
-	if err == nil {
-		return v, nil
-	}
-	if sig.String() == "s" {
-		return dbus.MakeVariant(text), nil
-	}
-	return v, fmt.Errorf("the property %s is of type %s, and %q is not: %w", name, sig, text, err)
 }

@@ -28,6 +28,7 @@ type Unit struct {
 
 	fileState string // as systemd says it, where enabled cannot be asked of it
 	blocked   string // what stands in the place of the unit file
+	passing   bool   // it is gone once it is stopped
 }
 
 // Key is the unit's name.
@@ -117,7 +118,7 @@ func (u Unit) absent() Unit {
 			*a.gone = &off
 		}
 	}
-	if u.Content != nil && gone.Active == nil {
+	if u.Content != nil && gone.Active == nil && !isTemplate(u.Name) {
 		gone.Active = &off // without its file it could not be stopped any more in the way that this says
 	}
 	return gone
@@ -140,11 +141,23 @@ func isUnitName(name string) bool {
 	}) < 0
 }
 
+// isTemplate says whether a name is that of a template, which only its instances are started of.
+func isTemplate(name string) bool { return strings.Contains(name, "@.") }
+
+// hasFile says whether a unit comes from a file of its name, if from any: others come from a template, the kernel or a program.
+func hasFile(name string) bool {
+	return !strings.HasSuffix(name, ".device") && !strings.HasSuffix(name, ".scope") && (!strings.Contains(name, "@") || isTemplate(name))
+}
+
 // Check finds what no systemd would take.
 func (u Unit) Check(report func(attr, summary, detail string)) {
 	switch {
 	case !isUnitName(u.Name):
 		report("", "Invalid unit name", u.Name+" is no name of a unit: it ends in its kind, such as .service, and has letters, digits and :-_.\\@ only.")
+	case isTemplate(u.Name) && u.Active != nil:
+		report("active", "A template cannot be active", u.Name+" is a template. What is started are its instances: "+strings.Replace(u.Name, "@.", "@NAME.", 1)+".")
+	case isTemplate(u.Name) && u.Properties != nil:
+		report("properties", "A template has no properties", u.Name+" is a template. What has properties are its instances: "+strings.Replace(u.Name, "@.", "@NAME.", 1)+".")
 	case u.Content != nil && u.Masked != nil && *u.Masked:
 		report("masked", "A masked unit has no content", "Masking puts a link in the place of the unit file "+pathOf(u.Name)+". Take out content or masked.")
 	case u.Masked != nil && *u.Masked && u.Active != nil && *u.Active:
