@@ -95,15 +95,21 @@ func (m *Machine) Cmd(ctx context.Context, argv ...string) *exec.Cmd {
 // unit has the machine's systemd start a command, as a unit, and so it may what the machine may: what nsenter(1) itself starts has all the
 // capabilities of the host's root, and could set the host's clock.
 func (m *Machine) unit(ctx context.Context, options []string, argv ...string) *exec.Cmd {
-	args := []string{"--target", strconv.Itoa(m.boot.leader), "--mount", "--uts", "--ipc", "--net", "--pid", "--cgroup", "--root", "--wd",
-		"env", "-i", "PATH=/usr/bin:/bin", "systemd-run", "--quiet", "--collect", "--setenv=HOME=/root", "--setenv=LANG=C.UTF-8"}
-	args = append(append(args, options...), "--")
+	args := append(append([]string{"systemd-run", "--quiet", "--collect", "--setenv=HOME=/root", "--setenv=LANG=C.UTF-8"}, options...), "--")
 	for _, arg := range argv {
 		args = append(args, strings.ReplaceAll(arg, "$", "$$")) // systemd expands variables
 	}
-	cmd := exec.CommandContext(ctx, "nsenter", args...)
+	cmd := m.Traceable(ctx, args...)
 	cmd.WaitDelay = 5 * time.Second
 	return cmd
+}
+
+// Traceable is a command in the machine that is this process's own child, and that it can trace, and with the capabilities of the host's
+// root: it must be one that does no more than the test knows.
+func (m *Machine) Traceable(ctx context.Context, argv ...string) *exec.Cmd {
+	args := append([]string{"--target", strconv.Itoa(m.boot.leader), "--mount", "--uts", "--ipc", "--net", "--pid", "--cgroup", "--root", "--wd",
+		"env", "-i", "PATH=/usr/local/bin:/usr/bin:/bin"}, argv...)
+	return exec.CommandContext(ctx, "nsenter", args...)
 }
 
 // Run runs a command in the machine. It returns the exit code, which for one that a signal ended is 128 and the signal's number, and

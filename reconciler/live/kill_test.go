@@ -1,0 +1,99 @@
+package live_test
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/opdbus/opdbus/reconciler/faulttest"
+)
+
+func TestMain(m *testing.M) {
+	faulttest.Reexec()
+	os.Exit(m.Run())
+}
+
+// killed is a node with all that a unit can have, and one that comes after it.
+const killed = `
+plugin "systemd" {
+  unit "t-new.service" {
+    content = "[Service]\nType=exec\nExecStart=sleep infinity\n[Install]\nWantedBy=multi-user.target\n"
+    enabled = true
+    active  = true
+  }
+  unit "t-there.service" {
+    enabled = false
+    active  = false
+    masked  = true
+  }
+  drop_in "t-new.service/10.conf" { content = "[Service]\nNice=1\n" }
+}
+`
+
+// TestKill kills an apply that writes a unit file, enables and starts the unit and masks another, before each of its system calls that
+// change something or ask something of the bus, and recovers: units, their files and the ledger are as before or as after. Every sixth
+// point, unless OPDBUS_TEST_FAULTS=all.
+func TestKill(t *testing.T) {
+	t.Parallel()
+	h := newHost(t)
+	h.units(map[string]string{"t-there.service": running})
+	h.Do("systemctl", "enable", "--now", "t-there.service")
+	h.config(killed)
+	apply := func() *exec.Cmd {
+		return h.Traceable(t.Context(), "opdbus", "--chdir=/root/config", "apply", "--auto-approve")
+	}
+	options := func(killAt int) faulttest.Options {
+		return faulttest.Options{After: faulttest.Called("flock", "/lock", 1), KillAt: killAt}
+	}
+	state := func() string {
+		return h.state() + h.Do("sh", "-c", `ls -A /etc/op-dbus/plugins /var/lib/op-dbus/staging
+sed 's/.*"nodes"//; s/"run":[0-9]*//' /var/lib/op-dbus/state/ledger.json | grep -v '^:{}}$'; true`)
+	}
+
+	h.must(0, "apply", "--auto-approve")
+	h.must(0, "rollback", "--all", "--auto-approve") // what a store has once there was a run is there
+	h.must(0, "release")
+	before := state()
+	whole := faulttest.Run(t, apply(), options(0))
+	require.True(t, whole.State.Success())
+	after := state()
+	require.NotEqual(t, before, after)
+	h.must(0, "undo", "--auto-approve")
+	h.must(0, "release")
+	require.Equal(t, before, state())
+
+	step, counts := 6, map[string]int{}
+	if os.Getenv("OPDBUS_TEST_FAULTS") == "all" {
+		step = 1
+	}
+	for n := 1; n <= whole.Count; n += step {
+		t.Run(fmt.Sprint(n), func(t *testing.T) {
+			var said strings.Builder
+			cmd := apply()
+			cmd.Stdout, cmd.Stderr = &said, &said
+			r := faulttest.Run(t, cmd, options(n))
+			if !r.Hit {
+				require.True(t, r.State.Success(), "%s", &said)
+			}
+			said.WriteString(h.must(0, "recover"))
+			switch now := state(); now {
+			case before:
+				counts["before"]++
+			case after:
+				counts["after"]++
+				h.must(0, "undo", "--auto-approve")
+			default:
+				require.Equal(t, before, now, "in between: %s", &said)
+			}
+			h.must(0, "release")
+			require.Equal(t, before, state())
+		})
+	}
+	t.Logf("%d calls, every %dth: %v", whole.Count, step, counts)
+	assert.Positive(t, counts["before"])
+}
