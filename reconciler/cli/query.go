@@ -3,7 +3,10 @@ package cli
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
+	"strconv"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -17,8 +20,8 @@ func (a *app) queryCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "query",
 		Short: "Show the registered plugins",
-		Long: `Shows what is registered in the registry (default /etc/op-dbus/plugins), and the live state of those plugins that this
-version of opdbus has a provider for.`,
+		Long: `Shows what is registered in the registry (default /etc/op-dbus/plugins), and with --plugin NAME the live state that the plugin
+looks after: every object that is there, whoever made it. It changes nothing, and starts nothing.`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			r, err := a.reconciler(nil)
@@ -43,7 +46,7 @@ version of opdbus has a provider for.`,
 			}
 			rows := make([]row, 0, len(registered))
 			for _, o := range registered {
-				live, err := a.live(c, r.Kinds.Of(o.Key()))
+				live, err := a.live(c, r.Host.Root, r.Kinds.Of(o.Key()))
 				if err != nil {
 					return err
 				}
@@ -64,6 +67,9 @@ version of opdbus has a provider for.`,
 				}
 				table = append(table, []string{row.Name, reg.Version, reg.Provider, or(reg.Stage, "-"), liveText(row.Live)})
 			}
+			if plugin != "all" && rows[0].Live != nil {
+				return a.liveTable(rows[0].Live)
+			}
 			if len(table) == 0 {
 				fmt.Fprintf(a.err, "No plugin is registered in %s.\n", r.Host.Registry)
 				return nil
@@ -76,10 +82,46 @@ version of opdbus has a provider for.`,
 	return c
 }
 
+// liveTable prints a plugin's live objects, one on a line.
+func (a *app) liveTable(live map[string][]state.Object) error {
+	var table [][]string
+	for _, kind := range slices.Sorted(maps.Keys(live)) {
+		for _, o := range live[kind] {
+			attrs, err := state.Attributes(o, nil, nil)
+			if err != nil {
+				return err
+			}
+			var values []string
+			for _, at := range attrs {
+				if value := string(at.Value); at.Name != "name" && value != strconv.Quote(o.Key()) && value != "null" {
+					values = append(values, at.Name+" "+shorten(value, 60))
+				}
+			}
+			table = append(table, []string{kind, o.Key(), strings.Join(values, ", ")})
+		}
+	}
+	if len(table) == 0 {
+		fmt.Fprintln(a.err, "Nothing is there of what the plugin looks after.")
+		return nil
+	}
+	return render.Table(a.out, []string{"KIND", "KEY", "ATTRIBUTES"}, table)
+}
+
+// shorten cuts a value that is longer than n characters.
+func shorten(s string, n int) string {
+	if r := []rune(s); len(r) > n {
+		return string(r[:n-1]) + "…"
+	}
+	return s
+}
+
 // live lists the live objects of a plugin's kinds; nil when this version has none that can tell.
-func (a *app) live(c *cobra.Command, kinds state.Kinds) (map[string][]state.Object, error) {
+func (a *app) live(c *cobra.Command, root string, kinds state.Kinds) (map[string][]state.Object, error) {
 	var live map[string][]state.Object
 	for _, k := range kinds {
+		if k.Live && root != "" { // no service is spoken to
+			continue
+		}
 		objects, ok, err := k.List(c.Context())
 		if err != nil {
 			return nil, err

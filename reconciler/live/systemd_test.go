@@ -81,6 +81,8 @@ func TestSystemd(t *testing.T) {
 		assert.Contains(t, h.must(0, "plan"), "No changes.")
 		assert.Contains(t, h.must(0, "drift"), "No drift")
 		h.must(0, "verify")
+		assert.Regexp(t, `(?m)^unit +t-both\.service +enabled true, active true, masked false$`, h.must(0, "query", "--plugin", "systemd"))
+		assert.Regexp(t, `(?m)^drop_in +t-both\.service/10-nice\.conf +`, h.must(0, "query", "--plugin", "systemd"))
 		after := h.state()
 
 		for _, by := range []struct{ hand, object string }{
