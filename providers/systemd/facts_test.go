@@ -87,10 +87,10 @@ func TestOnMachineUnit(t *testing.T) {
 
 	t.Run("what cannot be asked of a unit is said in the plan", func(t *testing.T) {
 		w := w.within(t)
-		sh(t, "systemctl enable f-alias.service; systemctl enable --runtime f-run.service; ln -s /root/f-linked.service "+systemD+"; cp /usr/lib/systemd/system/f-run.service /root/f-linked.service; systemctl mask --runtime f-on.service; systemctl daemon-reload")
+		sh(t, "systemctl enable f-alias.service; systemctl enable --runtime f-run.service; ln -s /root/f-linked.service "+systemD+"; cp /usr/lib/systemd/system/f-run.service /root/f-linked.service; systemctl mask --runtime f-on.service; systemctl mask f-masked.service; systemctl daemon-reload")
 		sh(t, "mkdir -p /run/systemd/generator; cp /usr/lib/systemd/system/f-run.service /run/systemd/generator/f-gen.service")
 		t.Cleanup(func() {
-			sh(t, "systemctl disable f-alias.service; systemctl disable --runtime f-run.service; rm "+systemD+"/f-linked.service; systemctl unmask --runtime f-on.service; systemctl daemon-reload")
+			sh(t, "systemctl disable f-alias.service; systemctl disable --runtime f-run.service; rm "+systemD+"/f-linked.service; systemctl unmask --runtime f-on.service; systemctl unmask f-masked.service; systemctl daemon-reload")
 		})
 		for name, says := range map[string]string{
 			"f-static.service": "f-static.service cannot be enabled or disabled: systemd says that it is static. Its file has no [Install] section",
@@ -100,6 +100,7 @@ func TestOnMachineUnit(t *testing.T) {
 			"f-also.service":   "systemd says that it is indirect. ",
 			"f-gen.service":    "systemd says that it is generated. ",
 			"f-on.service":     "systemd says that it is masked-runtime. ",
+			"f-masked.service": "it is masked. Add masked = false",
 		} {
 			want := systemd.Unit{Name: name, Enabled: ptr(true)}
 			live := w.live(want)

@@ -10,19 +10,18 @@ import (
 	"github.com/opdbus/opdbus/providers/internal/hostfs"
 )
 
-// List is the units that systemd has loaded, by one call, and whether these are enabled, by another.
+// List is the units that systemd has loaded, by one call, and whether these are enabled, by their links.
 func (p *units) List(ctx context.Context) ([]Unit, error) {
 	var statuses []status
 	if err := p.manager.call(ctx, "ListUnits", nil, &statuses); err != nil {
 		return nil, fmt.Errorf("cannot list units: %w", err)
 	}
-	var names []string
-	for _, s := range statuses {
-		if hasFile(s.Name) && s.Load != "not-found" {
-			names = append(names, s.Name)
-		}
+	t, err := p.files.fs.Open()
+	if err != nil {
+		return nil, err
 	}
-	states, err := p.manager.fileStates(ctx, names)
+	defer t.Close()
+	l, err := p.links(ctx, t)
 	if err != nil {
 		return nil, err
 	}
@@ -31,9 +30,12 @@ func (p *units) List(ctx context.Context) ([]Unit, error) {
 		u := Unit{Name: s.Name}
 		running, masked := s.running(), s.Load == "masked"
 		u.Active, u.Masked = &running, &masked
-		switch state := states[s.Name]; state {
-		case "enabled", "disabled":
-			enabled := state == "enabled"
+		// Without asking systemd, which would take minutes for all of them. What links do not tell is not said.
+		switch file, sure, err := l.state(s.Name, true); {
+		case err != nil:
+			return nil, fmt.Errorf("cannot read how unit %s is installed: %w", s.Name, err)
+		case sure && (file == stateEnabled || file == stateDisabled):
+			enabled := file == stateEnabled
 			u.Enabled = &enabled
 		}
 		all[i] = u

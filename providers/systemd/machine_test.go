@@ -113,11 +113,17 @@ func (w *world) drop(made state.Object) {
 // sh runs a shell command that must succeed.
 func sh(t *testing.T, command string) string {
 	t.Helper()
+	out, err := says(t, command)
+	require.NoError(t, err, "%s: %s", command, out)
+	return out
+}
+
+// says is what a shell command says, whether it succeeds or not.
+func says(t *testing.T, command string) (string, error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), time.Minute) // also when the test ends
 	defer cancel()
 	out, err := exec.CommandContext(ctx, "sh", "-c", command).CombinedOutput()
-	require.NoError(t, err, "%s: %s", command, out)
-	return strings.TrimSpace(string(out))
+	return strings.TrimSpace(string(out)), err
 }
 
 // packaged makes unit files of somebody else's, where packages have theirs.

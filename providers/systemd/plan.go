@@ -35,6 +35,8 @@ func (p *units) Claim(want, live Unit) (Unit, error) {
 func cannotEnable(live Unit) error {
 	remedy := "Take out enabled and masked"
 	switch live.fileState {
+	case stateMasked:
+		return fmt.Errorf("%s cannot be enabled or started: it is masked. Add masked = false, or take it out", live.Name)
 	case "static":
 		remedy = "Its file has no [Install] section, so that it is started by what needs it: take out enabled, or add an [Install] section by a drop_in"
 	case "alias":

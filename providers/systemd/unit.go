@@ -144,11 +144,6 @@ func isUnitName(name string) bool {
 // isTemplate says whether a name is that of a template, which only its instances are started of.
 func isTemplate(name string) bool { return strings.Contains(name, "@.") }
 
-// hasFile says whether a unit comes from a file of its name, if from any: others come from a template, the kernel or a program.
-func hasFile(name string) bool {
-	return !strings.HasSuffix(name, ".device") && !strings.HasSuffix(name, ".scope") && (!strings.Contains(name, "@") || isTemplate(name))
-}
-
 // Check finds what no systemd would take.
 func (u Unit) Check(report func(attr, summary, detail string)) {
 	switch {
