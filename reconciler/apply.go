@@ -106,6 +106,7 @@ func (r *Reconciler) Apply(ctx context.Context, plan *state.Plan, o ApplyOptions
 	if o.Began != nil {
 		o.Began(run.number)
 	}
+	defer run.attend(ctx)()
 	if err := run.arm(o); err != nil {
 		return run.number, run.finish(ctx, err)
 	}

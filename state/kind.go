@@ -34,6 +34,7 @@ type Kind struct {
 	sync         func(ctx context.Context, site Site, changes []Change) error
 	disturbs     func(c Change) []string
 	irreversible func(c Change) string
+	attend       func(ctx context.Context, declared []Object, why string) (leave func(), err error)
 	explain      func(ctx context.Context, want, live Object) string
 	expand       func(ctx context.Context, config *Config, node *Node) Diagnostics
 	changed      func(ctx context.Context, a Addr, made Object) (time.Time, error)
@@ -143,6 +144,14 @@ func (k *Kind) Irreversible(c Change) string {
 	return k.irreversible(c)
 }
 
+// Attend begins what the kind does for the length of a run; nil when it does nothing.
+func (k *Kind) Attend(ctx context.Context, declared []Object, why string) (leave func(), err error) {
+	if k.attend == nil {
+		return nil, nil
+	}
+	return k.attend(ctx, declared, why)
+}
+
 // Explain says why live is not what was wanted; empty where nothing tells.
 func (k *Kind) Explain(ctx context.Context, want, live Object) string {
 	if k.explain == nil || want == nil {
@@ -249,6 +258,15 @@ func KindOf[T Object](provider, name string, p Provider[T]) *Kind {
 	}
 	if i, ok := p.(Irreversible[T]); ok {
 		k.irreversible = func(c Change) string { return i.Irreversible(pointer[T](c.Before), pointer[T](c.After)) }
+	}
+	if at, ok := p.(Attendant[T]); ok {
+		k.attend = func(ctx context.Context, declared []Object, why string) (func(), error) {
+			typed := make([]T, len(declared))
+			for i, d := range declared {
+				typed[i] = d.(T)
+			}
+			return at.Attend(ctx, typed, why)
+		}
 	}
 	if e, ok := p.(Explainer[T]); ok {
 		k.explain = func(ctx context.Context, want, live Object) string { return e.Explain(ctx, want.(T), pointer[T](live)) }

@@ -87,6 +87,13 @@ type Live interface {
 	Live()
 }
 
+// An Attendant does something for the length of every run, such as holding back a shutdown.
+type Attendant[T Object] interface {
+	// Attend begins it, as those that the configuration declares say, and in its own way where there are none; why is for people. It
+	// ends with leave, or with the process.
+	Attend(ctx context.Context, declared []T, why string) (leave func(), err error)
+}
+
 // An Explainer can tell why a thing did not become what was wanted although the call that was to make it so was carried out.
 type Explainer[T Object] interface {
 	// Explain says why, in words that follow a colon; empty where it does not know. It changes nothing.
@@ -172,6 +179,8 @@ type Host struct {
 	// Store and Registry are as seen from inside the root.
 	Store, Registry string
 	Subvolumes      Subvolumes
+	// Tell is told what takes its time, in words, while a run is under way; nil: nobody is.
+	Tell func(text string)
 }
 
 // Path is where p, as seen from inside the root, is for this process.

@@ -23,6 +23,7 @@ import (
 type app struct {
 	version     string
 	kinds       func(state.Host) state.Kinds
+	running     bool // a run is under way, and what it does is told
 	in          io.Reader
 	out, err    io.Writer
 	environ     []string

@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/opdbus/opdbus/reconciler"
+	"github.com/opdbus/opdbus/reconciler/render"
 	"github.com/opdbus/opdbus/state"
 	"github.com/opdbus/opdbus/state/desired"
 	"github.com/opdbus/opdbus/state/journal"
@@ -100,6 +101,11 @@ func (a *app) host(config *state.Config) (state.Host, error) {
 		}
 		if root != "/" {
 			h.Root = root
+		}
+	}
+	h.Tell = func(text string) {
+		if a.running {
+			fmt.Fprintln(a.err, render.Clean(text))
 		}
 	}
 	return h, nil

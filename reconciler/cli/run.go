@@ -169,6 +169,7 @@ func (a *app) applied(run int, plan *state.Plan, f *runFlags) error {
 
 // progress prints what a run is doing, a line an event.
 func (a *app) progress() func(reconciler.Event) {
+	a.running = true
 	return func(e reconciler.Event) {
 		switch {
 		case e.Err != nil:
