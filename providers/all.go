@@ -5,6 +5,8 @@ import (
 	"slices"
 
 	"github.com/opdbus/opdbus/providers/internal/sysbus"
+	"github.com/opdbus/opdbus/providers/login1"
+	"github.com/opdbus/opdbus/providers/packagekit"
 	"github.com/opdbus/opdbus/providers/registry"
 	"github.com/opdbus/opdbus/providers/stage"
 	"github.com/opdbus/opdbus/providers/systemd"
@@ -18,5 +20,7 @@ func All(host state.Host) state.Kinds {
 		stage.Kinds(host),
 		registry.Kinds(host),
 		systemd.Kinds(host, bus),
+		login1.Kinds(host, bus),
+		packagekit.Kinds(host, bus, host.Tell),
 	)
 }

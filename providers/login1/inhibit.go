@@ -87,6 +87,28 @@ func (*inhibitors) Owns(*Inhibitor, Inhibitor) bool { return false }
 // Claim takes it as it is wanted.
 func (*inhibitors) Claim(want, _ Inhibitor) (Inhibitor, error) { return want, nil }
 
+// Attend holds back, for the length of a run, what the blocks say; shutdown and sleep where there is none.
+func (p *inhibitors) Attend(ctx context.Context, declared []Inhibitor, why string) (leave func(), err error) {
+	if len(declared) == 0 {
+		return Inhibit(ctx, p.manager.bus, why)
+	}
+	var releases []func()
+	leave = func() {
+		for _, release := range releases {
+			release()
+		}
+	}
+	for _, i := range declared {
+		release, err := i.Take(ctx, p.manager.bus, why)
+		if err != nil {
+			leave()
+			return nil, err
+		}
+		releases = append(releases, release)
+	}
+	return leave, nil
+}
+
 // List is what is held back now, by whomever.
 func (p *inhibitors) List(ctx context.Context) ([]Inhibitor, error) {
 	var held []struct {
