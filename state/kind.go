@@ -21,6 +21,8 @@ type Kind struct {
 	Triggered bool
 	// Live says that the objects are states of running services.
 	Live bool
+	// Discoverer finds what services there are; nil for kinds that do not.
+	Discoverer Discoverer
 
 	read   func(ctx context.Context, addrs []Addr, wants []Object) ([]Object, error)
 	apply  func(ctx context.Context, site Site, changes []Change) error
@@ -214,6 +216,7 @@ func KindOf[T Object](provider, name string, p Provider[T]) *Kind {
 	k.read = readWith(p)
 	k.apply = applyWith(p)
 	_, k.Live = p.(Live)
+	k.Discoverer, _ = p.(Discoverer)
 	k.Triggered = k.Object.Implements(reflect.TypeFor[Triggered]())
 	if o, ok := p.(Owner[T]); ok {
 		k.owns = func(made, live Object) bool { return o.Owns(pointer[T](made), live.(T)) }

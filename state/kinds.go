@@ -33,6 +33,16 @@ func (ks Kinds) Of(provider string) Kinds {
 	return of
 }
 
+// Discoverer finds what services there are; nil where no kind does.
+func (ks Kinds) Discoverer() Discoverer {
+	for _, k := range ks {
+		if k.Discoverer != nil {
+			return k.Discoverer
+		}
+	}
+	return nil
+}
+
 // ForNode finds the kind whose value is the node block's own attributes: the one called like the node's type, of the provider of
 // such nodes; a plugin may have a kind of that name too.
 func (ks Kinds) ForNode(nodeType string) *Kind {
