@@ -53,6 +53,9 @@ func addr(o state.Object) state.Addr {
 	return state.Addr{Node: state.NodeAddr{Type: state.PluginNode, Name: "systemd"}, Kind: kind, Key: o.Key()}
 }
 
+// context is one that outlives the test, which cleans up after itself.
+func (w *world) context() context.Context { return context.WithoutCancel(w.t.Context()) }
+
 func (w *world) kind(o state.Object) *state.Kind { return w.kinds.For(addr(o)) }
 
 // read reads what objects describe.
@@ -61,7 +64,7 @@ func (w *world) read(wants ...state.Object) ([]state.Object, error) {
 	for i, o := range wants {
 		addrs[i] = addr(o)
 	}
-	return w.kind(wants[0]).Read(w.t.Context(), addrs, wants)
+	return w.kind(wants[0]).Read(w.context(), addrs, wants)
 }
 
 // live is what is there of what one describes.
@@ -92,7 +95,7 @@ func (w *world) change(want state.Object) state.Change {
 
 func (w *world) apply(changes ...state.Change) error {
 	addr := changes[0].Addr
-	return w.kinds.For(addr).Apply(w.t.Context(), state.Site{Node: addr.Node, Run: 1}, changes)
+	return w.kinds.For(addr).Apply(w.context(), state.Site{Node: addr.Node, Run: 1}, changes)
 }
 
 // make makes what is wanted, and returns what the ledger would have.

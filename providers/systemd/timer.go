@@ -185,9 +185,6 @@ func (p *timers) Claim(want, live Timer) (Timer, error) {
 	return want, nil
 }
 
-// PlanAll has nothing to add: what is made goes whole.
-func (p *timers) PlanAll(context.Context, []state.Planned[Timer]) error { return nil }
-
 // Disturbs says that the timer is started or stopped.
 func (p *timers) Disturbs(before, after *Timer) []string {
 	switch {

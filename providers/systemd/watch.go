@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/godbus/dbus/v5"
@@ -16,37 +18,48 @@ import (
 // unitsPath is what the paths of units are below.
 const unitsPath = managerPath + "/unit"
 
-// Watch hears of what happens to units: signals of their properties, that unit files changed, and what happens to the files.
+// Watch hears of units from systemd, and from files of what systemd does not tell: unit files, and properties that somebody sets.
 func (p *units) Watch(ctx context.Context, items []state.Item[Unit], tell func([]state.Addr, error)) error {
-	byPath := map[dbus.ObjectPath][]state.Addr{}
-	var all []state.Addr
+	names := make([]string, 0, len(items))
+	all := make([]state.Addr, len(items))
 	var paths []watch.Path
-	for _, it := range items {
-		at := objectPath(it.Want.Name)
-		byPath[at] = append(byPath[at], it.Addr)
-		all = append(all, it.Addr)
+	for i, it := range items {
+		all[i] = it.Addr
+		if !isTemplate(it.Want.Name) { // which is never loaded
+			names = append(names, it.Want.Name)
+		}
 		paths = append(paths, watch.Path{Addr: it.Addr, Path: pathOf(it.Want.Name)})
-	}
-	return p.watch(ctx, byPath, all, paths, tell)
-}
-
-// Watch hears of what happens to timers: to either of their units.
-func (p *timers) Watch(ctx context.Context, items []state.Item[Timer], tell func([]state.Addr, error)) error {
-	byPath := map[dbus.ObjectPath][]state.Addr{}
-	var all []state.Addr
-	var paths []watch.Path
-	for _, it := range items {
-		all = append(all, it.Addr)
-		for _, suffix := range []string{".service", ".timer"} {
-			at := objectPath(it.Want.Name + suffix)
-			byPath[at] = append(byPath[at], it.Addr)
-			paths = append(paths, watch.Path{Addr: it.Addr, Path: pathOf(it.Want.Name + suffix)})
+		for _, property := range slices.Sorted(maps.Keys(it.Want.Properties)) {
+			paths = append(paths, watch.Path{Addr: it.Addr, Path: controlPath(it.Want.Name, property)})
 		}
 	}
-	return p.watch(ctx, byPath, all, paths, tell)
+	statuses, err := p.manager.statuses(ctx, unique(names))
+	if err != nil {
+		return fmt.Errorf("cannot watch units: %w", err)
+	}
+	// Signals name a unit by its path on the bus or by its name, which of an alias are those of what it stands for.
+	named := make(map[string][]state.Addr, 2*len(items))
+	for _, it := range items {
+		if s, ok := statuses[it.Want.Name]; ok {
+			named[string(s.Path)] = append(named[string(s.Path)], it.Addr)
+			named[s.Name] = append(named[s.Name], it.Addr)
+		}
+	}
+	return p.watch(ctx, named, all, paths, tell)
 }
 
-func (p *units) watch(ctx context.Context, byPath map[dbus.ObjectPath][]state.Addr, all []state.Addr, paths []watch.Path, tell func([]state.Addr, error)) error {
+// Watch hears of both units of each timer.
+func (p *timers) Watch(ctx context.Context, items []state.Item[Timer], tell func([]state.Addr, error)) error {
+	var of []state.Item[Unit]
+	for _, it := range items {
+		for _, u := range managedOf(it.Want) {
+			of = append(of, state.Item[Unit]{Addr: it.Addr, Want: u})
+		}
+	}
+	return p.units.Watch(ctx, of, tell)
+}
+
+func (p *units) watch(ctx context.Context, of map[string][]state.Addr, all []state.Addr, paths []watch.Path, tell func([]state.Addr, error)) error {
 	properties, err := p.manager.bus.Subscribe(ctx, sysbus.Match{Sender: service, PathBelow: unitsPath, Interface: "org.freedesktop.DBus.Properties", Member: "PropertiesChanged"})
 	if err != nil {
 		return err
@@ -98,7 +111,7 @@ func (p *units) watch(ctx context.Context, byPath map[dbus.ObjectPath][]state.Ad
 					tell(nil, fmt.Errorf("cannot hear what happens to units: %w", properties.Err()))
 					return
 				}
-				if addrs := byPath[s.Path]; addrs != nil {
+				if addrs := of[string(s.Path)]; addrs != nil {
 					tell(addrs, nil)
 				}
 			case s, open := <-manager.C:
@@ -107,8 +120,12 @@ func (p *units) watch(ctx context.Context, byPath map[dbus.ObjectPath][]state.Ad
 					return
 				}
 				switch s.Name[strings.LastIndexByte(s.Name, '.')+1:] {
-				case "UnitFilesChanged", "Reloading":
+				case "UnitFilesChanged", "Reloading": // which systemd says no more of
 					tell(all, nil)
+				case "JobRemoved": // of a unit that is loaded and started in one go, nothing else is said
+					if addrs := of[unitOf(s)]; addrs != nil {
+						tell(addrs, nil)
+					}
 				}
 			}
 		}
@@ -129,17 +146,10 @@ func (m manager) subscribe(ctx context.Context) error {
 	return nil
 }
 
-// objectPath is a unit's path on the bus (bus_label_escape): each byte that is no letter or digit, and a digit at the beginning, as _xx.
-func objectPath(unit string) dbus.ObjectPath {
-	var b strings.Builder
-	b.WriteString(unitsPath + "/")
-	for i := range len(unit) {
-		c := unit[i]
-		if c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || i > 0 && c >= '0' && c <= '9' {
-			b.WriteByte(c)
-		} else {
-			fmt.Fprintf(&b, "_%02x", c)
-		}
+// unitOf is the name of the unit whose job JobRemoved is about.
+func unitOf(s *dbus.Signal) (name string) {
+	if len(s.Body) > 2 {
+		name, _ = s.Body[2].(string)
 	}
-	return dbus.ObjectPath(b.String())
+	return name
 }
