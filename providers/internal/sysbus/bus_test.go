@@ -53,6 +53,14 @@ func (tester) Refuse() *dbus.Error {
 }
 func (s tester) Hang() *dbus.Error { <-s.hang; return nil }
 
+func (tester) Variants() (map[string]dbus.Variant, string, *dbus.Error) {
+	pairs := []struct {
+		A int32
+		B string
+	}{{1, "one"}}
+	return map[string]dbus.Variant{"pairs": dbus.MakeVariant(pairs)}, "x", nil
+}
+
 func serve(t *testing.T, address string) *dbus.Conn {
 	t.Helper()
 	conn, err := dbus.Connect(address)
@@ -87,6 +95,14 @@ func TestBus(t *testing.T) {
 		node, err := bus.Introspect(t.Context(), busService, "/")
 		require.NoError(t, err)
 		assert.NotEmpty(t, node.Interfaces)
+	})
+
+	t.Run("what variants hold is of the type that was sent", func(t *testing.T) {
+		var all map[string]dbus.Variant
+		var rest string
+		require.NoError(t, bus.Call(t.Context(), call("Variants"), &all, &rest))
+		assert.Equal(t, "a(is) x", all["pairs"].Signature().String()+" "+rest)
+		require.ErrorContains(t, bus.Call(t.Context(), call("Variants"), &all), "something else than it should")
 	})
 
 	t.Run("what was refused is said to be", func(t *testing.T) {

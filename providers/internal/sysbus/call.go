@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"reflect"
 	"strings"
 	"time"
 
@@ -49,8 +50,25 @@ func (conn *connection) call(ctx context.Context, c Call, results ...any) error 
 	if len(results) == 0 {
 		return nil
 	}
-	if err := answer.Store(results...); err != nil {
+	if err := store(answer.Body, results); err != nil {
 		return fmt.Errorf("%s answered %s with something else than it should: %w", c.Service, c.member(), err)
+	}
+	return nil
+}
+
+// store stores what came into what results point to. What is of the very type that is wanted is taken as it is: the library would make
+// the variants in maps and lists anew, and forget that what they hold are structs.
+func store(body, results []any) error {
+	if len(body) != len(results) {
+		return dbus.Store(body, results...)
+	}
+	for i, r := range results {
+		to := reflect.ValueOf(r)
+		if to.Kind() == reflect.Pointer && !to.IsNil() && to.Type().Elem() == reflect.TypeOf(body[i]) {
+			to.Elem().Set(reflect.ValueOf(body[i]))
+		} else if err := dbus.Store(body[i:i+1], r); err != nil {
+			return err
+		}
 	}
 	return nil
 }
