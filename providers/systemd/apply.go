@@ -45,7 +45,7 @@ func (p *units) ApplyAll(ctx context.Context, site state.Site, changes []state.C
 	for i := range tasks {
 		tasks[i].live = lives[i]
 	}
-	for _, step := range []func(context.Context, []task) error{p.stop, p.install, p.set, p.start, p.trigger} {
+	for _, step := range []func(context.Context, []task) error{p.stop, p.setMasked, p.install, p.setOthers, p.start, p.trigger} {
 		if err := step(ctx, tasks); err != nil {
 			return err
 		}

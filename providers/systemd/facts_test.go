@@ -140,6 +140,14 @@ func TestOnMachineUnit(t *testing.T) {
 		w.drop(systemd.Unit{Name: "f-new.service", Content: ptr(runs)})
 	})
 
+	t.Run("properties of what was masked go back before it is masked again", func(t *testing.T) {
+		w := w.within(t)
+		sh(t, "systemctl mask f-run.service")
+		defer sh(t, "systemctl unmask f-run.service")
+		w.drop(w.make(systemd.Unit{Name: "f-run.service", Masked: ptr(false), Active: ptr(true), Properties: map[string]string{"CPUWeight": "50"}}))
+		assert.Equal(t, "masked inactive", show(t, "f-run.service", "LoadState", "ActiveState"))
+	})
+
 	t.Run("what enables a unit follows its file", func(t *testing.T) {
 		w := w.within(t)
 		a := systemd.Unit{Name: "f-wanted.service", Content: ptr("[Service]\nExecStart=sleep infinity\n[Install]\nWantedBy=multi-user.target\n"), Enabled: ptr(true)}

@@ -56,10 +56,22 @@ type setting struct {
 	Value dbus.Variant
 }
 
+// setMasked sets properties of what is about to be masked, as a masked unit's cannot be set.
+func (p *units) setMasked(ctx context.Context, tasks []task) error {
+	return p.set(ctx, tasks, func(t task) bool {
+		return is(t.target.Masked, true) && t.live != nil && !is(t.live.Masked, true)
+	})
+}
+
+// setOthers sets properties of what is not to be masked.
+func (p *units) setOthers(ctx context.Context, tasks []task) error {
+	return p.set(ctx, tasks, func(t task) bool { return !is(t.target.Masked, true) })
+}
+
 // set sets the properties that differ.
-func (p *units) set(ctx context.Context, tasks []task) error {
+func (p *units) set(ctx context.Context, tasks []task, pick func(t task) bool) error {
 	for _, t := range tasks {
-		if len(t.target.Properties) == 0 || t.live != nil && maps.Equal(t.live.Properties, t.target.Properties) {
+		if !pick(t) || len(t.target.Properties) == 0 || t.live != nil && maps.Equal(t.live.Properties, t.target.Properties) {
 			continue
 		}
 		if err := p.setOne(ctx, t.target); err != nil {

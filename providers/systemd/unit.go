@@ -157,6 +157,8 @@ func (u Unit) Check(report func(attr, summary, detail string)) {
 		report("masked", "A masked unit has no content", "Masking puts a link in the place of the unit file "+pathOf(u.Name)+". Take out content or masked.")
 	case u.Masked != nil && *u.Masked && u.Active != nil && *u.Active:
 		report("masked", "A masked unit cannot be active", "What is masked cannot be started. Take out active or masked.")
+	case u.Masked != nil && *u.Masked && u.Properties != nil:
+		report("properties", "A masked unit has no properties", "What is masked is not loaded, and has none that could be set. Take out properties or masked.")
 	case u.Masked != nil && *u.Masked && u.Enabled != nil && *u.Enabled:
 		report("masked", "A masked unit cannot be enabled", "Take out enabled or masked.")
 	}
