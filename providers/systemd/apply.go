@@ -30,7 +30,7 @@ func (p *units) ApplyAll(ctx context.Context, site state.Site, changes []state.C
 		} else {
 			t.target = c.Before.goesTo()
 		}
-		t.gone = c.Before != nil && c.Before.Content != nil && t.target.Content == nil
+		t.gone = t.target.NoFile || c.Before != nil && c.Before.Content != nil && t.target.Content == nil
 		tasks[i] = t
 		items[i] = state.Item[Unit]{Addr: c.Addr, Want: t.target}
 		if t.gone {
@@ -45,7 +45,7 @@ func (p *units) ApplyAll(ctx context.Context, site state.Site, changes []state.C
 	for i := range tasks {
 		tasks[i].live = lives[i]
 	}
-	for _, step := range []func(context.Context, []task) error{p.stop, p.setMasked, p.install, p.setOthers, p.start, p.trigger} {
+	for _, step := range []func(context.Context, []task) error{p.stop, p.setMasked, p.install, p.setOthers, p.unset, p.start, p.trigger} {
 		if err := step(ctx, tasks); err != nil {
 			return err
 		}

@@ -10,9 +10,6 @@ import (
 	"github.com/opdbus/opdbus/state"
 )
 
-// controlDir has the drop-ins by which properties are set until the next boot (systemctl(1), set-property --runtime).
-const controlDir = "/run/systemd/system.control"
-
 // Changed says when that of a unit last changed which is not as it was made: when it was started or stopped by systemd's record, else by
 // the times of files. Of the links by which it is enabled there is none that would tell.
 func (p *units) Changed(ctx context.Context, item state.Item[Unit]) (time.Time, error) {
@@ -50,11 +47,6 @@ func (p *units) Changed(ctx context.Context, item state.Item[Unit]) (time.Time, 
 		}
 	}
 	return last, nil
-}
-
-// controlPath is the drop-in that has a property.
-func controlPath(unit, property string) string {
-	return controlDir + "/" + unit + ".d/50-" + property + ".conf"
 }
 
 // stateChanged is when a unit was last started, stopped, or failed; zero where that was before systemd knew of it.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -94,8 +95,9 @@ func TestOnMachineCut(t *testing.T) {
 		for _, unit := range []string{"k-on.service", "k-off.service", "k-masked.service", "k-new.service", "k.timer"} {
 			lines = append(lines, unit+" "+show(t, unit, "LoadState", "ActiveState", "UnitFileState", "NeedDaemonReload"))
 		}
-		return strings.Join(lines, "\n") + "\n" + providertest.World(t, systemD)
+		return strings.Join(lines, "\n") + "\n" + providertest.World(t, systemD, "/run/systemd/system.control")
 	}
+	require.NoError(t, os.MkdirAll("/run/systemd/system.control", 0o755))
 	before := world()
 	for _, wants := range [][]state.Object{
 		{

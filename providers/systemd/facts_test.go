@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/opdbus/opdbus/providers/systemd"
+	"github.com/opdbus/opdbus/state"
 )
 
 func TestOnMachineUnit(t *testing.T) {
@@ -168,8 +169,23 @@ func TestOnMachineUnit(t *testing.T) {
 	t.Run("a unit file that is no longer declared goes, the unit stays managed", func(t *testing.T) {
 		w := w.within(t)
 		a := systemd.Unit{Name: "f-run.service", Content: ptr("[Unit]\nDescription=mine\n" + runs), Active: ptr(true)}
-		w.drop(w.make(a))
-		assert.NoFileExists(t, systemD+"/f-run.service")
-		assert.FileExists(t, "/usr/lib/systemd/system/f-run.service")
+		made := w.make(a)
+		want := systemd.Unit{Name: "f-run.service", Active: ptr(true)}
+		items := []state.PlannedObject{{Addr: addr(a), Made: made, Live: w.live(want), Want: want}}
+		require.NoError(t, w.kind(a).Plan(t.Context(), items))
+		live := w.live(items[0].Want)
+		require.False(t, state.Same(live, items[0].Want))
+		c := state.Change{Addr: addr(a), Before: live, After: items[0].Want}
+		for range 2 {
+			require.NoError(t, w.apply(c))
+			assert.NoFileExists(t, systemD+"/f-run.service")
+			assert.Equal(t, "active", show(t, "f-run.service", "ActiveState"))
+			assert.True(t, state.Same(w.live(c.After), c.After))
+		}
+		require.NoError(t, w.apply(c.Inverse()))
+		assert.Equal(t, "mine", show(t, "f-run.service", "Description"))
+		require.NoError(t, w.apply(c))
+		w.drop(c.After)
+		assert.Equal(t, "inactive f-run.service", show(t, "f-run.service", "ActiveState", "Description"))
 	})
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"path"
+	"time"
 
 	"github.com/godbus/dbus/v5"
 
@@ -23,8 +24,16 @@ const (
 type manager struct{ bus *sysbus.Bus }
 
 func (m manager) call(ctx context.Context, method string, args []any, results ...any) error {
-	return m.bus.Call(ctx, sysbus.Call{Service: service, Path: managerPath, Method: managerFace + "." + method, Args: args}, results...)
+	c := sysbus.Call{Service: service, Path: managerPath, Method: managerFace + "." + method, Args: args}
+	switch method {
+	case "Reload", "EnableUnitFiles", "DisableUnitFiles", "MaskUnitFiles", "UnmaskUnitFiles", "ListUnitFilesByPatterns":
+		c.Timeout = fileTimeout
+	}
+	return m.bus.Call(ctx, c, results...)
 }
+
+// fileTimeout is how long a call may take that has systemd go through its unit files: with 10,000 of them, some 15 ms for each unit.
+const fileTimeout = 3 * time.Minute
 
 // A status is what ListUnits says of a unit.
 type status struct {
@@ -38,11 +47,12 @@ type status struct {
 // down says that nothing of the unit runs, or is on its way to.
 func (s status) down() bool { return s.Active == "inactive" || s.Active == "failed" || s.Active == "" }
 
-// asWanted is whether the unit counts as active for who wants that, or not: one that is on the way is neither yet.
+// asWanted is whether the unit counts as active for who wants that, or not: one that is on the way is neither yet, also when the job that
+// takes it there has not begun.
 func (s status) asWanted(active bool) *bool {
-	is := s.running()
+	is := s.running() && s.JobType != "stop"
 	if !active {
-		is = !s.down()
+		is = !s.down() || s.Job != 0 && s.JobType != "stop"
 	}
 	return &is
 }

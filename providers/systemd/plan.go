@@ -59,9 +59,12 @@ func cannotEnable(live Unit) error {
 	return fmt.Errorf("%s cannot be %s: systemd says that it is %s. %s", live.Name, what, live.fileState, remedy)
 }
 
-// PlanAll keeps what was found, and adds to it what is managed from now on.
+// PlanAll keeps what was found, and adds to it what is managed from now on. A unit file of opdbus' own that is no longer declared goes.
 func (p *units) PlanAll(_ context.Context, items []state.Planned[Unit]) error {
 	for i, it := range items {
+		if it.Want != nil && it.Made != nil && it.Want.Content == nil && (it.Made.Found == nil || it.Made.Found.Content == nil) {
+			items[i].Want.NoFile = it.Made.NoFile || it.Made.Content != nil
+		}
 		if it.Want == nil || it.Made == nil || it.Made.Found == nil {
 			continue
 		}

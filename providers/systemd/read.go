@@ -143,7 +143,7 @@ func (p *units) read(ctx context.Context, t *hostfs.Tree, k known, want Unit) (*
 	live := Unit{Name: want.Name, RestartOn: want.RestartOn, ReloadOn: want.ReloadOn, Found: want.Found}
 	var unit unitFile
 	var err error
-	if want.Content != nil || want.Masked != nil && *want.Masked && k.file != stateMasked {
+	if want.Content != nil || want.NoFile || want.Masked != nil && *want.Masked && k.file != stateMasked {
 		if unit, err = p.files.read(t, pathOf(want.Name)); err != nil {
 			return nil, err
 		}
@@ -158,6 +158,11 @@ func (p *units) read(ctx context.Context, t *hostfs.Tree, k known, want Unit) (*
 		live.blocked = unit.blocked
 		if unit.masked && want.Masked == nil {
 			live.blocked = "a mask"
+		}
+	}
+	if want.NoFile {
+		if live.NoFile = !unit.marked; unit.marked {
+			live.Content = &unit.content
 		}
 	}
 	if want.Active != nil {
@@ -178,6 +183,9 @@ func (p *units) read(ctx context.Context, t *hostfs.Tree, k known, want Unit) (*
 	live.fileState = k.unaskable(want)
 	if len(want.Properties) > 0 {
 		if live.Properties, err = p.properties(ctx, k.Path, want); err != nil {
+			return nil, err
+		}
+		if live.Unset, err = p.notSet(t, want); err != nil {
 			return nil, err
 		}
 	}

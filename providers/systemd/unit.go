@@ -21,6 +21,10 @@ type Unit struct {
 	RestartOn  state.References  `hcl:"restart_on,optional" json:"restart_on,omitempty"`
 	ReloadOn   state.References  `hcl:"reload_on,optional" json:"reload_on,omitempty"`
 
+	// NoFile says that a unit file that opdbus wrote before, and that is no longer declared, is gone.
+	NoFile bool `json:"no_file,omitempty"`
+	// Unset are the properties that nobody has set at run time.
+	Unset []string `json:"unset,omitempty"`
 	// Unmarked says of what is there that the file has no line that says that opdbus wrote it.
 	Unmarked bool `json:"unmarked,omitempty"`
 	// Found is what was there before, of what is managed; nil where there was no such unit.
@@ -45,7 +49,7 @@ func (u Unit) Same(other state.Object) bool {
 
 func (u Unit) sameState(o Unit) bool {
 	return u.Name == o.Name && same(u.Enabled, o.Enabled) && same(u.Active, o.Active) && same(u.Masked, o.Masked) && same(u.Content, o.Content) &&
-		maps.Equal(u.Properties, o.Properties)
+		u.NoFile == o.NoFile && maps.Equal(u.Properties, o.Properties)
 }
 
 func same[T comparable](a, b *T) bool {
@@ -62,7 +66,7 @@ func (u Unit) Triggers() map[state.Trigger]state.References {
 
 // managed is what of u the unit want manages.
 func (u Unit) managed(want Unit) Unit {
-	m := Unit{Name: u.Name}
+	m := Unit{Name: u.Name, NoFile: u.NoFile && want.NoFile}
 	if want.Enabled != nil {
 		m.Enabled = u.Enabled
 	}
@@ -81,6 +85,9 @@ func (u Unit) managed(want Unit) Unit {
 				m.Properties = map[string]string{}
 			}
 			m.Properties[name] = v
+			if slices.Contains(u.Unset, name) {
+				m.Unset = append(m.Unset, name)
+			}
 		}
 	}
 	return m
@@ -101,18 +108,27 @@ func (found Unit) with(live, want Unit) Unit {
 	if want.Content != nil && (found.Content != nil || live.Content == nil || !live.Unmarked) {
 		all.Content, all.Unmarked = found.Content, found.Unmarked
 	}
-	for name, v := range found.Properties {
-		if _, ok := all.Properties[name]; ok {
-			all.Properties[name] = v
+	for _, name := range slices.Sorted(maps.Keys(found.Properties)) {
+		if _, ok := want.Properties[name]; !ok {
+			continue
+		}
+		if all.Properties == nil {
+			all.Properties = map[string]string{}
+		}
+		all.Properties[name] = found.Properties[name]
+		all.Unset = slices.DeleteFunc(all.Unset, func(n string) bool { return n == name })
+		if slices.Contains(found.Unset, name) {
+			all.Unset = append(all.Unset, name)
 		}
 	}
+	slices.Sort(all.Unset)
 	return all
 }
 
 // absent is the unit when nothing is there of what is managed.
 func (u Unit) absent() Unit {
 	off := false
-	gone := Unit{Name: u.Name}
+	gone := Unit{Name: u.Name, Unset: slices.Sorted(maps.Keys(u.Properties))}
 	for _, a := range []struct{ managed, gone **bool }{{&u.Enabled, &gone.Enabled}, {&u.Active, &gone.Active}, {&u.Masked, &gone.Masked}} {
 		if *a.managed != nil {
 			*a.gone = &off
