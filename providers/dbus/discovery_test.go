@@ -94,6 +94,13 @@ func (tr *tree) introspect(at dbus.ObjectPath) (string, *dbus.Error) {
 	return "<node>" + text + "</node>", nil
 }
 
+// with changes it between two questions.
+func (tr *tree) with(change func()) {
+	tr.mu.Lock()
+	defer tr.mu.Unlock()
+	change()
+}
+
 // questions is how many objects were asked since the last time.
 func (tr *tree) questions() int {
 	tr.mu.Lock()
@@ -225,7 +232,7 @@ func TestDiscoverBounds(t *testing.T) {
 
 	t.Run("a service that hangs is said to, and holds up no other", func(t *testing.T) {
 		tr := serveTree(t, w, "org.example.Hangs", map[dbus.ObjectPath]string{"/a": face, "/b": face})
-		tr.hangs = "/a"
+		tr.with(func() { tr.hangs = "/a" })
 		serveTree(t, w, "org.example.Well", map[dbus.ObjectPath]string{"/a": face})
 		began := time.Now()
 		all := w.discover(state.Look{Services: []string{"org.example.Hangs", "org.example.Well"}})
@@ -236,7 +243,7 @@ func TestDiscoverBounds(t *testing.T) {
 
 	t.Run("an owner that goes in the middle is told, and what it told is not kept", func(t *testing.T) {
 		tr := serveTree(t, w, "org.example.Dies", map[dbus.ObjectPath]string{"/a": face, "/b": face, "/c": face})
-		tr.dies = 3
+		tr.with(func() { tr.dies = 3 })
 		of := w.service("org.example.Dies")
 		assert.False(t, of.Running)
 		assert.Empty(t, of.Objects)
@@ -304,7 +311,7 @@ func TestIndex(t *testing.T) {
 	})
 	t.Run("objects that have come and gone since are known", func(t *testing.T) {
 		tr.add("/a/3", face)
-		delete(tr.nodes, "/a/1")
+		tr.with(func() { delete(tr.nodes, "/a/1") })
 		assert.Equal(t, []string{"/a/2", "/a/3", "/b"}, paths(w.service(name)))
 		data, err := os.ReadFile(file)
 		require.NoError(t, err)

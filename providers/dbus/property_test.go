@@ -67,7 +67,7 @@ func TestProperty(t *testing.T) {
 
 	t.Run("what variants hold keeps its type", func(t *testing.T) {
 		made := w.make(nil, property("Options", value(t, `{"speed": 20}`)))
-		assert.Equal(t, `{"speed": <@q 20>}`, s.values["Options"].String())
+		assert.Equal(t, `{"speed": <@q 20>}`, s.text("Options"))
 		require.NoError(t, w.apply(state.Change{Addr: addrOf(made), Before: made}))
 	})
 
@@ -157,7 +157,7 @@ func TestProperty(t *testing.T) {
 	})
 
 	t.Run("a refusal is said as such", func(t *testing.T) {
-		s.refuses = "List"
+		s.refuse("List")
 		c, err := w.plan(nil, property("List", []any{"z"}))
 		require.NoError(t, err)
 		require.ErrorContains(t, w.apply(c), "org.example.Test does not allow Set: not you")

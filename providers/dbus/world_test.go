@@ -192,6 +192,20 @@ func (s *exampleService) value(name string) any {
 	return v
 }
 
+// text is a property in the notation of GVariant.
+func (s *exampleService) text(name string) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.values[name].String()
+}
+
+// refuse has it not let a property be set.
+func (s *exampleService) refuse(name string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.refuses = name
+}
+
 func (s *exampleService) get(_, name string) (dbus.Variant, *dbus.Error) {
 	s.count("Get")
 	s.mu.Lock()
