@@ -22,7 +22,7 @@ func (p *packages) ApplyAll(ctx context.Context, _ state.Site, changes []state.C
 	if len(goals) == 0 {
 		return nil
 	}
-	if err := p.dpkg.settle(ctx); err != nil {
+	if err := p.kit.dpkg.settle(ctx); err != nil {
 		return err
 	}
 	all, err := p.survey(ctx, terms(goals))
@@ -70,7 +70,7 @@ func (p *packages) install(ctx context.Context, w work) error {
 		return nil
 	}
 	_, err := p.kit.run(ctx, "InstallPackages", installArgs(0, w.install)...)
-	return p.failed(verb("InstallPackages", w.install), err)
+	return p.failed(ctx, verb("InstallPackages", w.install), err)
 }
 
 // remove removes, and with it what had come along and nothing needs any more.
@@ -83,7 +83,7 @@ func (p *packages) remove(ctx context.Context, w work) error {
 		const unneeded = true
 		a, err := p.kit.run(ctx, "RemovePackages", removeArgs(flagSimulate, w.remove, unneeded)...)
 		if err != nil {
-			return p.failed(verb("RemovePackages", w.remove), err)
+			return p.failed(ctx, verb("RemovePackages", w.remove), err)
 		}
 		for _, f := range a.found {
 			if f.info == infoRemoving && slices.ContainsFunc(w.came, f.same) && !slices.Contains(ids, f.String()) {
@@ -92,16 +92,20 @@ func (p *packages) remove(ctx context.Context, w work) error {
 		}
 	}
 	_, err := p.kit.run(ctx, "RemovePackages", removeArgs(0, ids, false)...)
-	return p.failed(verb("RemovePackages", ids), err)
+	return p.failed(ctx, verb("RemovePackages", ids), err)
 }
 
 // failed says what could not be done, and what it has left in between.
-func (p *packages) failed(what string, err error) error {
+func (p *packages) failed(ctx context.Context, what string, err error) error {
 	if err == nil {
 		return nil
 	}
 	err = fmt.Errorf("cannot %s: %w", what, err)
-	unfinished, look := p.dpkg.unfinished()
+	// PackageKit may have ended without dpkg. Who takes back what was done here begins when dpkg is where it stays.
+	if busy := p.kit.dpkg.rest(context.WithoutCancel(ctx)); busy != nil {
+		return errors.Join(err, busy)
+	}
+	unfinished, look := p.kit.dpkg.unfinished()
 	if look != nil || len(unfinished) == 0 {
 		return err
 	}

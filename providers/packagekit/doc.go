@@ -13,10 +13,10 @@ import (
 
 // Kinds are the kinds of the provider. Progress is told what PackageKit is doing, in words; nil: nobody is. It returns quickly.
 func Kinds(host state.Host, bus *sysbus.Bus, progress func(text string)) state.Kinds {
-	kit := packageKit{bus: bus, progress: progress}
+	kit := packageKit{bus: bus, dpkg: dpkg{dir: dpkgDir}, progress: progress}
 	fs := hostfs.FS{Root: host.Root, Closed: []string{host.Store}}
 	return state.Kinds{
 		state.KindOf[Repository]("packagekit", "repository", &repositories{kit: kit, fs: fs}),
-		state.KindOf[Package]("packagekit", "package", &packages{kit: kit, dpkg: dpkg{dir: dpkgDir}, fs: fs}),
+		state.KindOf[Package]("packagekit", "package", &packages{kit: kit, fs: fs}),
 	}
 }

@@ -12,6 +12,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // dpkgDir is where dpkg keeps its records. Where there is none, packages are not dpkg's.
@@ -86,26 +88,55 @@ func readStates(file string, states map[string]string) error {
 	return in.Err()
 }
 
+// user is the process that works on dpkg's records now, which holds its lock (fcntl(2)); empty when nobody does.
+func (d dpkg) user() string {
+	f, err := os.Open(filepath.Join(d.dir, "lock"))
+	if err != nil {
+		return ""
+	}
+	defer f.Close()
+	held := unix.Flock_t{Type: unix.F_WRLCK}
+	if err := unix.FcntlFlock(f.Fd(), unix.F_GETLK, &held); err != nil || held.Type == unix.F_UNLCK {
+		return ""
+	}
+	name, _ := os.ReadFile(fmt.Sprintf("/proc/%d/comm", held.Pid))
+	return fmt.Sprintf("process %d (%s)", held.Pid, strings.TrimSpace(string(name)))
+}
+
+// patience is how long somebody else may work on dpkg's records until that is an error; PackageKit's own is the same.
+const patience = 10 * time.Second
+
+// rest waits until nobody works on dpkg's records.
+func (d dpkg) rest(ctx context.Context) error {
+	for end := time.After(patience); ; {
+		user := d.user()
+		if user == "" {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-end:
+			return fmt.Errorf("the package system is locked: %s works on dpkg's records. Wait until it has ended, and try again", user)
+		case <-time.After(glance):
+		}
+	}
+}
+
 // settle has dpkg bring its journal into its status file, where it was cut off before it did. Until then nothing can be installed or
 // removed, and PackageKit has no method that does this: its RepairSystem looks at the status file. No package is touched by it.
 func (d dpkg) settle(ctx context.Context) error {
-	const patience = 10 * time.Second
-	deadline := time.Now().Add(patience)
-	for {
-		journal, err := d.journal()
-		if err != nil || len(journal) == 0 {
-			return err
-		}
-		// It sets no selections, as there are none in what it reads.
-		out, err := exec.CommandContext(ctx, "dpkg", "--admindir="+d.dir, "--set-selections").CombinedOutput()
-		switch {
-		case err == nil:
-			return nil
-		case ctx.Err() != nil:
-			return ctx.Err()
-		case time.Now().After(deadline): // who works still would have removed it at its end
-			return fmt.Errorf("dpkg was cut off or is at work, and its journal cannot be settled: %w: %s. Wait until it has ended, or run dpkg --configure -a", err, lines(string(out)))
-		}
-		time.Sleep(500 * time.Millisecond)
+	journal, err := d.journal()
+	if err != nil || len(journal) == 0 {
+		return err
 	}
+	if err := d.rest(ctx); err != nil {
+		return err
+	}
+	// It sets no selections, as there are none in what it reads.
+	out, err := exec.CommandContext(ctx, "dpkg", "--admindir="+d.dir, "--set-selections").CombinedOutput()
+	if err != nil {
+		return fmt.Errorf("dpkg was cut off, and its journal cannot be settled: %w: %s. Run dpkg --configure -a", err, lines(string(out)))
+	}
+	return nil
 }

@@ -13,9 +13,8 @@ import (
 
 // packages is the provider of packages.
 type packages struct {
-	kit  packageKit
-	dpkg dpkg
-	fs   hostfs.FS
+	kit packageKit
+	fs  hostfs.FS
 
 	mu    sync.Mutex
 	notes map[string]note // what the last plan found out, by the names of packages
@@ -87,7 +86,7 @@ func (p *packages) survey(ctx context.Context, terms []string) (survey, error) {
 	for _, f := range a.found {
 		s.of(f.name).add(f, slices.Contains(terms, asked(f.name, f.version)))
 	}
-	unfinished, err := p.dpkg.unfinished()
+	unfinished, err := p.kit.dpkg.unfinished()
 	if err != nil {
 		return nil, err
 	}

@@ -21,13 +21,16 @@ const (
 	silence = 10 * time.Second
 	// standstill is how long a transaction may do nothing that is heard of: a maintainer script says nothing while it runs.
 	standstill = 30 * time.Minute
-	// farewell is how long a transaction that was cancelled may take to end. It may wait for a lock meanwhile, 10 s.
-	farewell = time.Minute
+	// farewell is how long a transaction may take to end after ctx has: it may be waiting for a lock, 10 s, or setting packages up.
+	farewell = 5 * time.Minute
+	// glance is how often it is looked whether a transaction can be cancelled yet.
+	glance = 500 * time.Millisecond
 )
 
 // packageKit is the service.
 type packageKit struct {
 	bus      *sysbus.Bus
+	dpkg     dpkg
 	progress func(text string)
 }
 
@@ -37,7 +40,8 @@ func (k packageKit) tell(text string) {
 	}
 }
 
-// run makes a transaction of one method and waits for its end. A transaction that ctx ends is cancelled, and waited for.
+// run makes a transaction of one method and waits for its end. A transaction that ctx ends is cancelled, and waited for. While dpkg is at
+// work there is nothing to be cancelled: PackageKit would give up what dpkg goes on with.
 func (k packageKit) run(ctx context.Context, method string, args ...any) (*answer, error) {
 	owners, err := k.bus.Subscribe(ctx, sysbus.Match{Sender: "org.freedesktop.DBus", Member: "NameOwnerChanged", Arg0: service})
 	if err != nil {
@@ -83,7 +87,7 @@ func (t *running) wait(ctx context.Context) (*answer, error) {
 	defer quiet.Stop()
 	heard := time.Now()
 	ended, stopped := ctx.Done(), false
-	var late <-chan time.Time
+	var late, look <-chan time.Time
 	for {
 		select {
 		case s, open := <-t.signals.C:
@@ -112,10 +116,16 @@ func (t *running) wait(ctx context.Context) (*answer, error) {
 			}
 		case <-ended:
 			ended, stopped = nil, true
-			t.cancel(context.WithoutCancel(ctx))
-			late = time.After(farewell)
+			t.tell("PackageKit: stopping")
+			late, look = time.After(farewell), time.After(0)
+		case <-look:
+			if look = nil; t.dpkg.user() != "" {
+				look = time.After(glance)
+			} else {
+				_ = t.call(context.WithoutCancel(ctx), "Cancel") // what refuses goes on to its own end
+			}
 		case <-late:
-			return nil, fmt.Errorf("%s was told to cancel %s and goes on with it after %s: %w", service, t.method, farewell, context.Cause(ctx))
+			return nil, fmt.Errorf("%s goes on with %s, %s after it was to stop: %w", service, t.method, farewell, context.Cause(ctx))
 		}
 	}
 }
@@ -137,12 +147,6 @@ func (t *running) alive(ctx context.Context) error {
 		return nil
 	}
 	return err
-}
-
-// cancel asks for the end. What may not be cancelled any more goes on to its own.
-func (t *running) cancel(ctx context.Context) {
-	t.tell("PackageKit: cancelling")
-	_ = t.call(ctx, "Cancel")
 }
 
 // An answer is what a transaction has said.
