@@ -18,11 +18,12 @@ const (
 
 // The error codes that are told apart.
 const (
-	errorDependencies = 13
-	errorEssential    = 20
-	errorLocked       = 26
-	errorUntrusted    = 50
-	errorNoAgreement  = 34
+	errorDependencies  = 13
+	errorEssential     = 20
+	errorLocked        = 26
+	errorNotAuthorized = 48
+	errorUntrusted     = 50
+	errorNoAgreement   = 34
 )
 
 // failure says why a transaction came to nothing; nil when it did not.
@@ -33,6 +34,8 @@ func (a *answer) failure() error {
 		return fmt.Errorf("a licence agreement has to be accepted first: %s. Accept it by hand, with pkcon(1)", or(a.eula, details))
 	case a.code == errorLocked:
 		return fmt.Errorf("the package system is locked: %s. Wait until the other program has ended, and try again", or(firstLine(a.details), "somebody else is at work"))
+	case a.code == errorNotAuthorized:
+		return fmt.Errorf("polkit does not allow it to this user: %s", strings.TrimSuffix(details, "."))
 	case a.code == errorUntrusted || a.exit == exitNeedUntrusted || a.exit == exitKeyRequired:
 		return fmt.Errorf("it is not signed by somebody that the host trusts: %s", or(details, "PackageKit says no more"))
 	case a.code == errorDependencies:
