@@ -4,6 +4,7 @@ package providers
 import (
 	"slices"
 
+	"github.com/opdbus/opdbus/providers/dbus"
 	"github.com/opdbus/opdbus/providers/internal/sysbus"
 	"github.com/opdbus/opdbus/providers/login1"
 	"github.com/opdbus/opdbus/providers/packagekit"
@@ -22,5 +23,6 @@ func All(host state.Host) state.Kinds {
 		systemd.Kinds(host, bus),
 		login1.Kinds(host, bus),
 		packagekit.Kinds(host, bus, host.Tell),
+		dbus.Kinds(host, bus),
 	)
 }

@@ -56,7 +56,7 @@ func Register(config *state.Config, q Request) (Registration, state.Diagnostics)
 			"There is no built-in plugin of that name, the stage has no plugins/%s/plugin.toml, and no plugin block declares it.%s",
 			q.Name, closest.Hint(q.Name, Builtin()))
 	}
-	if capable(r.Provider) {
+	if capable(q.Name) {
 		r.Query, r.Apply, r.Rollback, r.Verify = true, true, true, true
 	}
 	return r, diags
