@@ -84,14 +84,6 @@ func (c Call) Check(report func(attr, summary, detail string)) {
 	}
 	checkArgs("args", c.Args, report)
 	if _, wrong := c.condition(); wrong != "" {
-		report("unless", "Invalid condition", sentence(wrong)+".")
+		report("unless", "Invalid condition", wrong+".")
 	}
-}
-
-// sentence makes a text begin like a sentence, unless it begins with a name.
-func sentence(text string) string {
-	if text[0] >= 'a' && text[0] <= 'z' {
-		return string(text[0]-'a'+'A') + text[1:]
-	}
-	return text
 }

@@ -94,6 +94,16 @@ func (r *registrations) read(t *hostfs.Tree, want Registration) (*Registration, 
 	return live, nil
 }
 
+// isPlugin says whether a name can be that of a plugin: of a node, or of a service on the bus, such as org.freedesktop.hostname1.
+func isPlugin(name string) bool {
+	for element := range strings.SplitSeq(name, ".") {
+		if !state.ValidName(strings.TrimLeft(element, "_-")) {
+			return false
+		}
+	}
+	return state.ValidName(name) || strings.Contains(name, ".") && name[0] != '-'
+}
+
 // List lists what is registered, in the order of the names.
 func (r *registrations) List(context.Context) ([]Registration, error) {
 	t, err := r.fs.Open()
@@ -112,7 +122,7 @@ func (r *registrations) List(context.Context) ([]Registration, error) {
 	var all []Registration
 	for _, n := range names {
 		name, ok := strings.CutSuffix(n, suffix)
-		if !ok || !state.ValidName(name) {
+		if !ok || !isPlugin(name) {
 			continue
 		}
 		live, err := r.read(t, Registration{Name: name})

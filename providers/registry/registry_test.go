@@ -110,6 +110,13 @@ verify = false
 		require.NoError(t, err)
 		require.Len(t, listed, 1)
 		assert.True(t, state.Same(registered, listed[0]))
+		for _, name := range []string{"org.example._Test-1", ".hidden", "a..b", "-x", "a.", "a b.c"} {
+			providertest.Write(t, host.Path("/etc/op-dbus/plugins/"+name+".toml"), "")
+		}
+		listed, _, err = kind.List(t.Context())
+		require.NoError(t, err)
+		require.Len(t, listed, 2)
+		assert.Equal(t, "org.example._Test-1", listed[1].Key(), "a service that was discovered")
 	})
 	t.Run("plans the directories it needs", func(t *testing.T) {
 		kind := Kinds(providertest.Host(t)).For(addr)

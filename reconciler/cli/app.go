@@ -78,7 +78,7 @@ btrfs snapshot before and after each node, so that everything can be taken back.
 		"main": {a.initCommand(), a.planCommand(), a.applyCommand(), a.destroyCommand(), a.verifyCommand()},
 		"back": {a.rollbackCommand(), a.restoreCommand(), a.undoCommand(), a.confirmCommand(), a.recoverCommand(), a.releaseCommand()},
 		"look": {a.driftCommand(), a.diffCommand(), a.historyCommand(), a.showCommand(), a.whyCommand(),
-			a.snapshotsCommand(), a.queryCommand(), a.stageCommand(), a.stateCommand(), a.graphCommand()},
+			a.snapshotsCommand(), a.queryCommand(), a.pluginCommand(), a.stageCommand(), a.stateCommand(), a.graphCommand()},
 		"write": {a.fmtCommand(), a.validateCommand()},
 		"other": {a.fsckCommand(), a.doctorCommand(), a.versionCommand(), a.awaitCommand()},
 	} {
