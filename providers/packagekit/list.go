@@ -15,7 +15,7 @@ func (p *packages) List(ctx context.Context) ([]Package, error) {
 	}
 	all := make([]Package, len(a.found))
 	for i, f := range a.found {
-		all[i] = Package{Name: f.name, Ensure: installed, Version: &f.version, Installed: f.kept()}
+		all[i] = Package{Name: f.name, Ensure: installed, Version: &f.version, Besides: Besides{Installed: f.kept()}}
 	}
 	slices.SortFunc(all, func(x, y Package) int { return strings.Compare(x.Name, y.Name) })
 	return all, nil

@@ -22,6 +22,16 @@ type Package struct {
 	// Version is the one to be installed, in the words of the package system.
 	Version *string `hcl:"version,optional" json:"version,omitempty"`
 
+	// Besides is what changes lead back to, and what a plan says nothing of.
+	Besides `json:"besides,omitzero"`
+	// Found is what was there before; nil where the package was not installed.
+	Found *Package `json:"found,omitempty"`
+
+	lost bool // of what is installed: no repository has it
+}
+
+// Besides is what is kept of a package besides what is managed of it.
+type Besides struct {
 	// Installed is the id of the version that was there when it was looked at; empty for none. It is what going back leads to.
 	Installed string `json:"installed,omitempty"`
 	// Came are the ids of the packages that are installed because this one needs them; they go with it.
@@ -30,10 +40,6 @@ type Package struct {
 	// it when it was removed. They come back when it is so no more.
 	Displaced  []string `json:"displaced,omitempty"`
 	Dependents []string `json:"dependents,omitempty"`
-	// Found is what was there before; nil where the package was not installed.
-	Found *Package `json:"found,omitempty"`
-
-	lost bool // of what is installed: no repository has it
 }
 
 // Key is the package's name.

@@ -114,9 +114,9 @@ func TestAnswer(t *testing.T) {
 				Body: []any{transaction, map[string]dbus.Variant{"Status": dbus.MakeVariant(s)}, []string{}}}
 		}
 		_, said := hear(status(30), status(27), status(30), signal("ItemProgress", "a;1;all;x", uint32(9), uint32(50)),
-			signal("ItemProgress", "a;1;all;x", uint32(9), uint32(50)), signal("ItemProgress", "a;1;all;x", uint32(6), uint32(101)),
+			signal("ItemProgress", "a;1;all;x", uint32(9), uint32(50)), signal("ItemProgress", "a;1;all;x", uint32(9), uint32(0)), signal("ItemProgress", "b;1;all;x", uint32(6), uint32(101)),
 			signal("RequireRestart", uint32(4), "libc6;2;amd64;x"), signal("RequireRestart", uint32(1), "a;1;all;x"))
-		assert.Equal(t, []string{"PackageKit: waiting for another package manager to end", "PackageKit: installing a 1, 50%", "PackageKit: removing a 1",
+		assert.Equal(t, []string{"PackageKit: waiting for another package manager to end", "PackageKit: installing a 1, 50%", "PackageKit: removing b 1",
 			"PackageKit: because of libc6 the system has to be started anew"}, said)
 	})
 }

@@ -141,7 +141,8 @@ func pointers(ids []id) []*id {
 
 // live is the package as it is, of what want manages.
 func (s *stock) live(want Package) *Package {
-	live := &Package{Name: want.Name, Ensure: installed, Came: want.Came, Displaced: want.Displaced, Dependents: want.Dependents, Found: want.Found}
+	live := &Package{Name: want.Name, Ensure: installed, Besides: want.Besides, Found: want.Found}
+	live.Installed = ""
 	switch {
 	case s.unfinished != "":
 		live.Ensure = s.unfinished

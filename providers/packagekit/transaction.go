@@ -108,6 +108,7 @@ func (t *running) wait(ctx context.Context) (*answer, error) {
 				return nil, fmt.Errorf("%s ended during %s, which may be done in part", service, t.method)
 			}
 		case <-quiet.C:
+			t.tell(t.answer.waiting)
 			if err := t.alive(context.WithoutCancel(ctx)); err != nil {
 				return nil, err
 			}
@@ -160,7 +161,9 @@ type answer struct {
 	details string
 	eula    string
 
-	said string // last, of how it goes on
+	said    string            // last, of how it goes on
+	done    map[string]uint32 // by package, of a hundred
+	waiting string            // what it waits for; that is worth saying when it lasts
 }
 
 // A repo is a repository that PackageKit has told of.
@@ -215,7 +218,7 @@ func (a *answer) hear(s *dbus.Signal) string {
 		var of string
 		var status, done uint32
 		if dbus.Store(s.Body, &of, &status, &done) == nil {
-			text = itemText(of, status, done)
+			text = a.item(of, status, done)
 		}
 	case "PropertiesChanged":
 		text = a.changed(s.Body)
@@ -244,6 +247,19 @@ func (a *answer) add(kind uint32, text string) string {
 	return ""
 }
 
+// item is how far one package has come. What begins anew, as setting up does after unpacking, is not told again.
+func (a *answer) item(of string, status, done uint32) string {
+	if a.done == nil {
+		a.done = map[string]uint32{}
+	}
+	before, known := a.done[of]
+	if known && (done <= before || done > 100) {
+		return ""
+	}
+	a.done[of] = done
+	return itemText(of, status, done)
+}
+
 // changed tells of what has no signal of its own: queues and locks.
 func (a *answer) changed(body []any) string {
 	var iface string
@@ -255,7 +271,10 @@ func (a *answer) changed(body []any) string {
 	if v, ok := properties["Status"]; ok {
 		var status uint32
 		if v.Store(&status) == nil {
-			return statusText(status)
+			a.waiting = statusText(status)
+		}
+		if status == statusLocked {
+			return a.waiting
 		}
 	}
 	return ""

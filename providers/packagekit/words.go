@@ -76,14 +76,17 @@ func lines(text string) string {
 	return strings.Join(slices.Compact(all), " ")
 }
 
-// statusText is what a transaction does that waits; empty for all others, of which there is more to say than that.
+// statusLocked is the status of a transaction that waits for another package manager.
+const statusLocked = 30
+
+// statusText is what a transaction waits for; empty where it does something.
 func statusText(status uint32) string {
 	switch status {
 	case 1:
 		return "PackageKit: waiting for its turn"
 	case 8:
 		return "PackageKit: downloading"
-	case 30:
+	case statusLocked:
 		return "PackageKit: waiting for another package manager to end"
 	case 31:
 		return "PackageKit: waiting to be authorized"

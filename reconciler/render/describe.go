@@ -39,7 +39,7 @@ func does(t state.Trigger) string { return string(t) + "s" }
 func (t *text) differences(ds []state.Difference) (what string, below []string) {
 	var short []string
 	for _, d := range ds {
-		if d.Name == "found" && !t.o.Verbose { // what was there before opdbus, which what it becomes now says nothing of
+		if kept(d.Name) && !t.o.Verbose {
 			continue
 		}
 		if d.Sensitive {
@@ -64,6 +64,9 @@ func (t *text) differences(ds []state.Difference) (what string, below []string) 
 	}
 	return what, below
 }
+
+// kept says of an attribute that it is what was there before opdbus, or what is kept besides, which say nothing of what becomes now.
+func kept(name string) bool { return name == "found" || name == "besides" }
 
 // summary tells an object from others by its attributes; it knows none of the kinds, only how attributes are called.
 func (t *text) summary(c *state.Change, o state.Object, err error) (what string, below []string, _ error) {
@@ -108,7 +111,7 @@ func (t *text) details(attrs []state.Attribute) string {
 	for _, a := range attrs {
 		root := (a.Name == "owner" || a.Name == "group") && str(a.Value) == "root"
 		list := !a.Sensitive && strings.HasPrefix(string(a.Value), "[")
-		if a.Name == "target" || root || list || isDigest(str(a.Value)) {
+		if a.Name == "target" || root || list || kept(a.Name) || isDigest(str(a.Value)) {
 			continue
 		}
 		if len(parts) == 4 {

@@ -1,0 +1,107 @@
+package live_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+)
+
+// packages are the packages for tests that dpkg has anything of, and which of them are there because another needs them.
+func (h *host) packages() string {
+	h.t.Helper()
+	return h.Do("sh", "-c", `dpkg-query -W -f '${db:Status-Abbrev}${Package} ${Version}\n' 'opdbus-test-*' 2>/dev/null | grep -v '^un' | sort
+apt-mark showauto 'opdbus-test-*'`)
+}
+
+func TestPackageKit(t *testing.T) {
+	t.Parallel()
+	all := newHost(t)
+	all.Put("/etc/dpkg/dpkg.cfg.d/fast", "force-unsafe-io\n", 0o644)
+	// By its origin, PackageKit tells what is in a repository from what is not.
+	all.Do("sh", "-c", `cd /srv/packages && sed -i '1i Origin: opdbus-test\nSuite: test' Release && apt-get update -qq --allow-releaseinfo-change`)
+
+	t.Run("packages become as they are declared, and are put back", func(t *testing.T) {
+		h := all.within(t)
+		h.Do("apt-get", "install", "-qq", "-y", "opdbus-test-a=1.0", "opdbus-test-conf")
+		before := h.packages()
+		h.config(`
+plugin "packagekit" {
+  package "opdbus-test-a" { ensure = "latest" }
+  package "opdbus-test-b" {}
+  package "opdbus-test-conf" { ensure = "removed" }
+}
+`)
+		plan := h.must(2, "plan", "--detailed-exitcode")
+		assert.Contains(t, plan, `+ package["opdbus-test-b"]`)
+		assert.Contains(t, plan, `~ package["opdbus-test-a"]`)
+		assert.NotContains(t, plan, "besides")
+		assert.Contains(t, plan, "also installs opdbus-test-c 1.0")
+		assert.Contains(t, plan, "replaces opdbus-test-a 1.0 by 1.1")
+		assert.Equal(t, before, h.packages(), "a plan changes nothing")
+
+		out := h.must(0, "apply", "--auto-approve")
+
+		assert.Contains(t, out, "installing opdbus-test-b 1.0")
+		after := h.packages()
+		assert.Equal(t, "ii opdbus-test-a 1.1\nii opdbus-test-b 1.0\nii opdbus-test-c 1.0\nrc opdbus-test-conf 1.0\nopdbus-test-c\n", after)
+		assert.Contains(t, h.must(0, "plan"), "No changes.")
+		assert.Contains(t, h.must(0, "drift"), "No drift")
+		h.must(0, "verify")
+
+		for _, by := range []struct{ hand, object string }{
+			{"apt-get install -qq -y --allow-downgrades opdbus-test-a=1.0", `package["opdbus-test-a"]`},
+			{"apt-get remove -qq -y opdbus-test-b", `package["opdbus-test-b"]`},
+			{"apt-get install -qq -y opdbus-test-conf", `package["opdbus-test-conf"]`},
+		} {
+			h.Do("sh", "-c", by.hand)
+			drift := h.must(2, "drift")
+			assert.Contains(t, drift, by.object, by.hand)
+			assert.Equal(t, 1, strings.Count(drift, "plugin.packagekit."), "%s: %s", by.hand, drift)
+			h.must(0, "apply", "--auto-approve")
+			assert.Contains(t, h.must(0, "drift"), "No drift", by.hand)
+		}
+		assert.Equal(t, after, h.packages())
+
+		h.must(0, "rollback", "--all", "--auto-approve")
+		assert.Equal(t, before, h.packages())
+		h.must(0, "undo", "--auto-approve")
+		assert.Equal(t, after, h.packages())
+		h.must(0, "release")
+		h.must(0, "destroy", "--auto-approve")
+		assert.Equal(t, before, h.packages(), "what is no longer managed is as it was found")
+	})
+
+	t.Run("a package that cannot be set up is taken back, with all that was installed with it", func(t *testing.T) {
+		h := all.within(t)
+		before := h.packages()
+		h.config(`
+plugin "packagekit" {
+  package "opdbus-test-b" {}
+  package "opdbus-test-broken" {}
+  package "opdbus-test-a" { ensure = "removed" }
+}
+`)
+		out := h.must(5, "apply", "--auto-approve")
+		assert.Contains(t, out, "installed opdbus-test-broken package post-installation script subprocess returned error exit status 1")
+		assert.Contains(t, out, "taken back")
+		assert.Equal(t, before, h.packages())
+	})
+
+	t.Run("a run that is killed in the middle is recovered from", func(t *testing.T) {
+		h := all.within(t)
+		before := h.packages()
+		h.config(`
+plugin "packagekit" {
+  package "opdbus-test-slow" {}
+  package "opdbus-test-b" {}
+}
+`)
+		h.Do("touch", "/run/opdbus-test-slow")
+		h.Do("sh", "-c", `opdbus --chdir /root/config apply --auto-approve >/root/out 2>&1 &
+until pgrep -f opdbus-test-slow.postinst >/dev/null; do sleep 0.1; done
+pkill -KILL -x opdbus; pkill -KILL -x packagekitd; rm /run/opdbus-test-slow`)
+		h.must(0, "recover")
+		assert.Equal(t, before, h.packages())
+	})
+}
