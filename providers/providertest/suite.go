@@ -19,20 +19,35 @@ type Suite struct {
 	A, B state.Object
 	// Bare is A as it is wanted by somebody who leaves out what can be left out; nil when nothing can be.
 	Bare state.Object
+	// Found is the object as it is before opdbus comes, where the thing is there already: what A and B, which were claimed over it, go
+	// back to. Nil: it is absent.
+	Found state.Object
 	// Dirs are all that the kind could touch.
 	Dirs []string
+}
+
+// claimed is a state as it is wanted over what was found.
+func (s Suite) claimed(t *testing.T, o state.Object) state.Object {
+	t.Helper()
+	if s.Found == nil || o == nil {
+		return o
+	}
+	o, err := s.Kind.Claim(o, s.Found)
+	require.NoError(t, err)
+	return o
 }
 
 // Run runs the suite.
 func Run(t *testing.T, s Suite) {
 	t.Helper()
-	s.reads(t, s.A, nil, "absent")
+	s.A, s.B = s.claimed(t, s.A), s.claimed(t, s.B)
+	s.reads(t, s.A, s.Found, "absent")
 	absent := World(t, s.Dirs...)
 
-	s.applies(t, nil, s.A, "create")
+	s.applies(t, s.Found, s.A, "create")
 	s.reads(t, s.A, s.A, "create")
 	a := World(t, s.Dirs...)
-	s.applies(t, nil, s.A, "create again")
+	s.applies(t, s.Found, s.A, "create again")
 	require.Equal(t, a, World(t, s.Dirs...), "create again, as after a cut, changes nothing")
 	s.readsOnly(t)
 	if s.Bare != nil {
@@ -49,7 +64,7 @@ func Run(t *testing.T, s Suite) {
 	s.applies(t, s.B, s.A, "undo update")
 	require.Equal(t, a, World(t, s.Dirs...), "undo update")
 	s.applies(t, s.A, nil, "undo create")
-	s.reads(t, s.A, nil, "undo create")
+	s.reads(t, s.A, s.Found, "undo create")
 	require.Equal(t, absent, World(t, s.Dirs...), "undo create")
 	s.applies(t, s.A, nil, "delete again")
 	require.Equal(t, absent, World(t, s.Dirs...), "delete again, as after a cut, changes nothing")
@@ -62,7 +77,7 @@ func Run(t *testing.T, s Suite) {
 // thereAndBack takes each way through the states, and the inverses of its changes back.
 func (s Suite) thereAndBack(t *testing.T, absent string) {
 	t.Helper()
-	for _, way := range [][]state.Object{{nil, s.B}, {nil, s.A, s.B}, {nil, s.B, s.A}, {nil, s.A, nil, s.B}} {
+	for _, way := range [][]state.Object{{s.Found, s.B}, {s.Found, s.A, s.B}, {s.Found, s.B, s.A}, {s.Found, s.A, nil, s.B}} {
 		var changes []state.Change
 		for i := range way[1:] {
 			changes = append(changes, state.Change{Addr: s.Addr, Before: way[i], After: way[i+1]})
