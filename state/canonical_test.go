@@ -13,6 +13,14 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
+// A taken object keeps what was there before.
+type taken struct {
+	Value string `json:"value"`
+	Found *taken `json:"found,omitempty"`
+}
+
+func (taken) Key() string { return "taken" }
+
 type account struct {
 	Name     string            `json:"name"`
 	Password string            `json:"password,omitempty"`
@@ -146,6 +154,22 @@ func TestMask(t *testing.T) {
 		require.NoError(t, err)
 		mark := json.RawMessage(`{"sensitive":true}`)
 		assert.Equal(t, []Difference{{Name: "password", Before: mark, After: mark, Sensitive: true}}, ds)
+	})
+	t.Run("masks what was found in the place of what is secret", func(t *testing.T) {
+		over := taken{"new", &taken{"old", nil}}
+		for sensitive, shows := range map[string]bool{"value": false, "": true} {
+			c := Change{Before: taken{"old", nil}, After: over}
+			if sensitive != "" {
+				c.Sensitive = []string{sensitive}
+			}
+			_, after, err := c.Masked(nil)
+			require.NoError(t, err)
+			ds, err := c.Differences(nil)
+			require.NoError(t, err)
+			data, err := json.Marshal(ds)
+			require.NoError(t, err)
+			assert.Equal(t, shows, strings.Contains(string(after)+string(data), "old"))
+		}
 	})
 	t.Run("is null for nothing", func(t *testing.T) {
 		before, after, err := Change{Sensitive: []string{"x"}}.Masked(nil)

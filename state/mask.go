@@ -175,8 +175,15 @@ func maskRaw(key []byte, value json.RawMessage) (json.RawMessage, error) {
 	return encode(Mask(key, value))
 }
 
-// secret says whether an attribute is named as sensitive, or something in it is: what is partly secret is masked whole.
+// found is the attribute in which objects keep what was there before opdbus.
+const found = "found"
+
+// secret says whether an attribute is named as sensitive, or something in it is: what is partly secret is masked whole. So is what was
+// found in the place of what is.
 func secret(attr string, sensitive []string) bool {
+	if attr == found && len(sensitive) > 0 {
+		return true
+	}
 	for _, s := range sensitive {
 		if rest, ok := strings.CutPrefix(s, attr); ok && (rest == "" || rest[0] == '.' || rest[0] == '[') {
 			return true

@@ -219,7 +219,7 @@ func TestCall(t *testing.T) {
 		other := call
 		other.Method, other.Args, other.Unless = "Nothing", nil, map[string]any{"property": "Count", "equals": 9.0}
 		require.NoError(t, w.apply(state.Change{Addr: addrOf(other), After: other}))
-		assert.Equal(t, "Nothing was called, and its unless does not hold: the property org.example.Test.Count of org.example.Test at /org/example/Test is 3", w.kind(other).Explain(t.Context(), other, nil))
+		assert.Equal(t, "Nothing was called, and its unless does not hold: the property org.example.Test.Count of org.example.Test at /org/example/Test has another value", w.kind(other).Explain(t.Context(), other, nil))
 	})
 
 	t.Run("a condition that is none is a mistake of the configuration", func(t *testing.T) {
