@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/opdbus/opdbus/providers/dbus"
+	"github.com/opdbus/opdbus/providers/dnsresolver"
 	"github.com/opdbus/opdbus/providers/internal/sysbus"
 	"github.com/opdbus/opdbus/providers/login1"
 	"github.com/opdbus/opdbus/providers/packagekit"
@@ -22,6 +23,7 @@ func All(host state.Host) state.Kinds {
 		registry.Kinds(host),
 		systemd.Kinds(host, bus),
 		login1.Kinds(host, bus),
+		dnsresolver.Kinds(host, bus),
 		packagekit.Kinds(host, bus, host.Tell),
 		dbus.Kinds(host, bus),
 	)
