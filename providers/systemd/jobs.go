@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/godbus/dbus/v5"
@@ -19,6 +21,9 @@ const (
 	margin = 10 * time.Second
 	// longest is how long a job may take whose unit sets itself no limit.
 	longest = 30 * time.Minute
+	// grace is when a service that was started is looked at. Most say only that their program was executed, and one that cannot work
+	// ends a moment later.
+	grace = time.Second
 )
 
 // A job is one that systemd has been given to do.
@@ -27,6 +32,9 @@ type job struct {
 	path               dbus.ObjectPath
 	result             string // as JobRemoved says it; empty while it is under way
 }
+
+// hasProcess says whether the job starts something that may end by itself.
+func (j job) hasProcess() bool { return j.verb != "stop" && strings.HasSuffix(j.unit, ".service") }
 
 // run has jobs done, all at the same time as far as the units' own order allows, and waits for all. Where one cannot be begun, those
 // after it are not.
@@ -59,6 +67,12 @@ func (m manager) run(ctx context.Context, jobs []job) error {
 		begun = append(begun, j)
 	}
 	errs := []error{failed, m.wait(ctx, begun, removed)}
+	if errors.Join(errs...) == nil && slices.ContainsFunc(begun, job.hasProcess) {
+		select {
+		case <-time.After(grace):
+		case <-ctx.Done():
+		}
+	}
 	ctx = context.WithoutCancel(ctx)
 	names := make([]string, len(begun))
 	for i, j := range begun {
