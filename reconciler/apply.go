@@ -52,6 +52,9 @@ type run struct {
 	before    ledger.Head // the ledger's, to be put back when the whole run is taken back
 
 	triggers []state.Triggering
+	// subvolumes are those that belong to no node, and are snapshotted before the first step and after the last.
+	subvolumes []string
+	restores   *journal.Subvolume // what a run restores that is about one of those; nil for others
 
 	recovering bool // it was cut off, and is being finished
 	fired      bool // the triggers that come after the last step have been
@@ -86,6 +89,9 @@ func (r *Reconciler) Apply(ctx context.Context, plan *state.Plan, o ApplyOptions
 	if plan.Empty() {
 		return 0, nil
 	}
+	if err := r.checkSubvolumes(plan.Retention.Subvolumes); err != nil {
+		return 0, err
+	}
 	run, err := r.begin(plan, owned, o)
 	if err != nil {
 		return 0, err
@@ -110,6 +116,9 @@ func (r *Reconciler) Apply(ctx context.Context, plan *state.Plan, o ApplyOptions
 	if err := run.arm(o); err != nil {
 		return run.number, run.finish(ctx, err)
 	}
+	if err := run.takeSet(run.phaseOfSet(), 0); err != nil {
+		return run.number, run.finish(ctx, err)
+	}
 	err = g.Walk(ctx, parallelism, func(ctx context.Context, a state.NodeAddr) error {
 		np := nodes[a]
 		run.tell(Event{Node: a, What: "begun", Changes: len(np.Changes)})
@@ -123,6 +132,9 @@ func (r *Reconciler) Apply(ctx context.Context, plan *state.Plan, o ApplyOptions
 	if err == nil {
 		err = run.fire(ctx, plan.Triggers)
 		run.fired = err == nil
+	}
+	if err == nil {
+		err = run.takeSet(snapshot.Post, afterSteps)
 	}
 	return run.number, run.finish(ctx, err)
 }
@@ -148,7 +160,7 @@ func (r *Reconciler) begin(plan *state.Plan, owned *ledger.Ledger, o ApplyOption
 		onFailure = OnFailureRollback // what is to be confirmed as a whole is not kept in part
 	}
 	run := &run{Reconciler: r, number: number, onFailure: onFailure, plan: plan, ledger: owned, confirm: o.Confirm,
-		started: time.Now().UTC().Truncate(time.Second), planned: digest, config: plan.Config, rollback: plan.Rollback, before: owned.Head, triggers: triggerings(plan), done: map[int]bool{}, undone: map[int]bool{}}
+		started: time.Now().UTC().Truncate(time.Second), planned: digest, config: plan.Config, rollback: plan.Rollback, before: owned.Head, triggers: triggerings(plan), subvolumes: plan.Retention.Subvolumes, done: map[int]bool{}, undone: map[int]bool{}}
 	run.journal, err = journal.Create(r.Store.JournalDir(), journal.Run{
 		Run: number, Command: o.Command, Opdbus: r.Version, Host: r.MachineID, Config: plan.Config, Commit: plan.Commit,
 		Digest: digest, OnFailure: onFailure, Started: run.started, Steps: len(plan.Nodes), Before: owned.Head,
@@ -292,12 +304,15 @@ func (run *run) endOrWarn(outcome, why string) {
 
 // end is endOrWarn for those to whom the end itself matters.
 func (run *run) end(outcome, why string) error {
-	if outcome == journal.Applied {
+	if outcome == journal.Applied && run.restores == nil {
 		if err := run.settleHeld(); err != nil {
 			run.Log.Warn("cannot bring up to date which plans are held", "run", run.number, "error", err)
 		}
 	}
 	swept := run.sweep()
+	if run.restores != nil && outcome == journal.Applied {
+		swept = run.dropReplaced()
+	}
 	if swept != nil {
 		run.Log.Warn("cannot remove what the run left in the store", "run", run.number, "error", swept)
 	}

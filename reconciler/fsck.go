@@ -99,7 +99,7 @@ func (r *Reconciler) lookThrough(ctx context.Context, s *store.Store) (*Fsck, er
 	} else if held && holder.Alive() {
 		f.holder = holder
 	}
-	for _, look := range []func(context.Context, *store.Store) error{f.layout, f.readLedger, f.readRuns, f.checkLedger, f.checkTrees, f.checkSnapshots, f.checkFiles} {
+	for _, look := range []func(context.Context, *store.Store) error{f.layout, f.readLedger, f.readRuns, f.checkLedger, f.checkTrees, f.checkSnapshots, f.checkRoots, f.checkFiles} {
 		if err := errors.Join(ctx.Err(), look(ctx, s)); err != nil {
 			return nil, err
 		}

@@ -95,7 +95,9 @@ func (f *fsck) checkStrangers() error {
 		dir string
 		own func(name string) bool
 	}{
-		{f.Store.Dir(), func(name string) bool { return name == "staging" || name == "deployment" || name == "state" }},
+		{f.Store.Dir(), func(name string) bool {
+			return name == "staging" || name == "deployment" || name == "state" || name == filepath.Base(f.Store.Roots())
+		}},
 		{filepath.Dir(f.Store.Images()), func(name string) bool { return name == filepath.Base(f.Store.Images()) }},
 		{f.Store.JournalDir(), f.isJournal},
 	} {

@@ -66,6 +66,7 @@ type none struct{}
 
 func (none) Create(string) error                 { return errors.ErrUnsupported }
 func (none) Snapshot(string, string, bool) error { return errors.ErrUnsupported }
+func (none) Copy(string, string) error           { return errors.ErrUnsupported }
 func (none) Delete(string) error                 { return errors.ErrUnsupported }
 func (none) Exchange(string, string) error       { return errors.ErrUnsupported }
 

@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/opdbus/opdbus/state"
+	"github.com/opdbus/opdbus/state/journal"
 	"github.com/opdbus/opdbus/state/snapshot"
 	"github.com/opdbus/opdbus/state/store"
 )
@@ -125,6 +126,10 @@ func (f *fsck) checkSnapshots(context.Context, *store.Store) error {
 			f.unknown(path)
 			continue
 		}
+		if snapshot.Unfinished(e.Name()) {
+			f.leftover(path, "is a snapshot of a subvolume that a run did not come to finish", f.deleteSubvolume(path))
+			continue
+		}
 		there[e.Name()] = true
 		f.Checked.Snapshots++
 		if err := f.checkSnapshot(path, e.Name()); err != nil {
@@ -173,6 +178,12 @@ func (f *fsck) orphan(path string, head snapshot.Head) {
 	for _, s := range f.stories {
 		if s.Run.Run != head.Run {
 			continue
+		}
+		if head.Subvolume != "" {
+			if s.End != nil && s.End.Outcome == journal.TakenBack {
+				f.leftover(path, fmt.Sprintf("is of run %d, which was taken back", head.Run), f.deleteSubvolume(path))
+			}
+			return
 		}
 		for _, b := range s.Steps {
 			if b.Step != head.Step {

@@ -27,9 +27,10 @@ type PastRun struct {
 	OnFailure string     `json:"on_failure"`
 	Digest    string     `json:"digest"` // of the plan
 	Commit    string     `json:"commit,omitempty"`
-	Rollback  string     `json:"rollback,omitempty"` // what it went back to
-	Planned   int        `json:"planned"`            // nodes in the plan
-	Nodes     []PastNode `json:"nodes"`              // those that it had begun to change
+	Rollback  string     `json:"rollback,omitempty"`  // what it went back to
+	Subvolume string     `json:"subvolume,omitempty"` // what it restored, when that belongs to no node
+	Planned   int        `json:"planned"`             // nodes in the plan
+	Nodes     []PastNode `json:"nodes"`               // those that it had begun to change
 }
 
 // A PastNode is what became of a node in a run: "done", "taken back", "not complete", or
@@ -104,6 +105,9 @@ func pastRun(s *journal.Story, gone map[state.Step]bool) PastRun {
 	p := PastRun{
 		Run: s.Run.Run, Started: s.Run.Started, Command: s.Run.Command, Opdbus: s.Run.Opdbus, Outcome: CutOff,
 		OnFailure: s.Run.OnFailure, Digest: s.Run.Digest, Commit: s.Run.Commit, Rollback: s.Run.Rollback, Planned: s.Run.Steps, Nodes: []PastNode{},
+	}
+	if s.Run.Subvolume != nil {
+		p.Subvolume = s.Run.Subvolume.Path
 	}
 	switch {
 	case s.End == nil && len(s.Undone) > 0:

@@ -79,9 +79,16 @@ func (r *Reconciler) Plan(ctx context.Context, config *state.Config, owned *ledg
 	if diags.HasErrors() {
 		return nil, diags, nil
 	}
+	retention := config.Settings.Snapshots
+	var refused state.Diagnostics
+	if retention.Subvolumes, refused = r.subvolumes(config.Settings); len(refused) > 0 {
+		if diags = append(diags, refused...); diags.HasErrors() {
+			return nil, diags, nil
+		}
+	}
 	plan := &state.Plan{
 		Host: r.MachineID, Hostname: r.Hostname,
-		Config: config.Digest, Dir: config.Dir, OnFailure: config.Settings.OnFailure, Run: owned.Run, Retention: config.Settings.Snapshots,
+		Config: config.Digest, Dir: config.Dir, OnFailure: config.Settings.OnFailure, Run: owned.Run, Retention: retention,
 		Skipped: config.Skipped, Outputs: config.Outputs, Variables: config.Variables, Wanted: config.Nodes, Drifted: drifted,
 	}
 	if plan.Nodes, err = r.order(config, owned, changes, o.Destroy); err != nil {

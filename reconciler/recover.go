@@ -78,6 +78,9 @@ func (r *Reconciler) Recover(ctx context.Context, o RecoverOptions) (*Recovery, 
 	if err != nil {
 		return nil, err
 	}
+	if run.restores != nil {
+		return run.finishRestore(o.Abandon)
+	}
 	recovery := &Recovery{Run: run.number, Outcome: journal.Applied}
 	why := "the run was cut off"
 	switch {
@@ -97,6 +100,9 @@ func (r *Reconciler) Recover(ctx context.Context, o RecoverOptions) (*Recovery, 
 			} else {
 				run.fired = true
 			}
+		}
+		if err := run.completeSet(); err != nil {
+			run.Log.Warn("there is no snapshot after the run of the subvolumes that belong to no node", "run", run.number, "error", err)
 		}
 		run.endOrWarn(journal.Applied, "")
 		return recovery, nil
@@ -130,7 +136,7 @@ func (r *Reconciler) resume(story *journal.Story) (*run, error) {
 		return nil, err
 	}
 	run := &run{Reconciler: r, number: story.Run.Run, onFailure: story.Run.OnFailure, ledger: owned, journal: j,
-		started: story.Run.Started, planned: story.Run.Digest, config: story.Run.Config, rollback: story.Run.Rollback, before: story.Run.Before, triggers: story.Run.Triggers, done: map[int]bool{}, undone: map[int]bool{}, recovering: true}
+		started: story.Run.Started, planned: story.Run.Digest, config: story.Run.Config, rollback: story.Run.Rollback, before: story.Run.Before, triggers: story.Run.Triggers, restores: story.Run.Subvolume, done: map[int]bool{}, undone: map[int]bool{}, recovering: true}
 	for _, b := range story.Steps {
 		run.beside = append(run.beside, r.Store.Beside(b.Node))
 		run.steps = append(run.steps, b)

@@ -97,6 +97,9 @@ func (r *Reconciler) Deletable(names []string, force bool) ([]snapshot.Info, err
 			continue
 		}
 		if of := slices.IndexFunc(victims, func(v snapshot.Info) bool { return pair(v, i) }); of >= 0 {
+			if i.Subvolume != "" {
+				return nil, fmt.Errorf("%s and %s are of one set, which was taken with run %d; name all of it to delete it", victims[of].Name, i.Name, i.Run)
+			}
 			return nil, fmt.Errorf("%s and %s are a pair, of one step; name both to delete them", victims[of].Name, i.Name)
 		}
 	}
@@ -106,7 +109,7 @@ func (r *Reconciler) Deletable(names []string, force bool) ([]snapshot.Info, err
 	return victims, nil
 }
 
-// pair says whether two snapshots are of one step.
+// pair says whether two snapshots belong together: of one step, or of one set of subvolumes.
 func pair(a, b snapshot.Info) bool {
-	return a.Problem == "" && b.Problem == "" && a.Run == b.Run && a.Step == b.Step
+	return a.Problem == "" && b.Problem == "" && a.Run == b.Run && (a.Step == b.Step || a.Subvolume != "" && b.Subvolume != "")
 }

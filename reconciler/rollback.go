@@ -101,6 +101,9 @@ func (b *back) sinceSnapshot(name string) (from state.Step, err error) {
 	case infos[i].Problem != "":
 		return from, fmt.Errorf("cannot go back to snapshot %s: %s", name, infos[i].Problem)
 	}
+	if of := infos[i].Subvolume; of != "" {
+		return from, fmt.Errorf("snapshot %s is of the subvolume %s, which no rollback of nodes changes; opdbus restore --subvolume %[1]s restores that", name, of)
+	}
 	from = state.Step{Run: infos[i].Run, Step: infos[i].Step}
 	if infos[i].Phase == snapshot.Post {
 		from.Step++

@@ -23,6 +23,10 @@ func (b *back) plan(ctx context.Context) (*state.Plan, error) {
 	p := &state.Plan{
 		Host: b.MachineID, Hostname: b.Hostname, OnFailure: OnFailureRollback, Run: b.owned.Run, Rollback: b.to,
 	}
+	var err error
+	if p.Retention.Subvolumes, err = b.lastSubvolumes(); err != nil {
+		return nil, err
+	}
 	if b.whole && len(b.steps) > 0 {
 		p.Config = b.steps[len(b.steps)-1].run.Run.Before.Config
 	}

@@ -42,7 +42,10 @@ func (run *run) takeBack(ctx context.Context, all bool) error {
 		return err
 	}
 	run.ledger.Head = run.before
-	return run.ledger.Save(run.Store.Ledger())
+	if err := run.ledger.Save(run.Store.Ledger()); err != nil {
+		return err
+	}
+	return run.forgetSet()
 }
 
 // undo takes back one step: first what is outside the node's tree, by the inverse of each change, last first; then the tree, by its

@@ -34,6 +34,8 @@ type Settings struct {
 	Registry  string
 	OnFailure string // rollback, node or stop; empty: rollback
 	Snapshots SnapshotSettings
+	// SubvolumesAt is where the configuration names the subvolumes that are snapshotted with each run.
+	SubvolumesAt Range
 }
 
 // SnapshotSettings say how long snapshots are kept, and what else is snapshotted around a run.

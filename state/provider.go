@@ -166,6 +166,9 @@ type Subvolumes interface {
 	Create(path string) error
 	// Snapshot makes dst a copy of the subvolume src.
 	Snapshot(src, dst string, readonly bool) error
+	// Copy makes dst a copy of the subvolume src that can be written to, without the subvolumes that src holds: there are empty
+	// directories in their place.
+	Copy(src, dst string) error
 	// Delete removes one, and is no error where there is none.
 	Delete(path string) error
 	// Exchange swaps two in one step, so that neither path is ever missing.

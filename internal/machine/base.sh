@@ -1,5 +1,6 @@
 #!/bin/sh
-# base.sh IMAGE SUITE PACKAGE,... REPOSITORY: makes a btrfs image whose subvolume @rootfs is a Debian that systemd-nspawn boots. It runs
+# base.sh IMAGE SUITE PACKAGE,... REPOSITORY: makes a btrfs image whose default subvolume @rootfs is a Debian that systemd-nspawn boots, and
+# whose subvolume @op-dbus is mounted where the store is, as a host's that has its root snapshotted. It runs
 # in a mount namespace of its own, which takes its mounts with it. The packages come from where the host has its own from. REPOSITORY
 # is the text of repository.sh.
 set -eu
@@ -15,6 +16,8 @@ truncate -s 8G "$image"
 mkfs.btrfs --quiet "$image"
 mount -t btrfs -o loop,noatime,compress=zstd:1 "$image" /run/btrfs
 btrfs --quiet subvolume create /run/btrfs/@rootfs
+btrfs --quiet subvolume create /run/btrfs/@op-dbus
+btrfs subvolume set-default /run/btrfs/@rootfs
 root=/run/btrfs/@rootfs
 
 # Documentation is left out here and not by options for dpkg, for which mmdebstrap would pass each package through a filter that takes
@@ -29,6 +32,7 @@ for unit in apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer e2scrub
 	ln -sf /dev/null "$root/etc/systemd/system/$unit"
 done
 ln -sf ../run/systemd/resolve/stub-resolv.conf "$root/etc/resolv.conf"
+mkdir "$root/var/lib/op-dbus"
 echo machine >"$root/etc/hostname"
 : >"$root/etc/machine-id"
 chroot "$root" env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C.UTF-8 sh -c "$repository"

@@ -43,7 +43,7 @@ broken, cut off), which nodes they changed, and the plan's digest and commit. op
 			}
 			var table [][]string
 			for _, p := range past {
-				table = append(table, []string{fmt.Sprint(p.Run), p.Started.Format(time.RFC3339), p.Command, effectText(p), nodesText(p.Nodes), shortDigest(p.Digest), or(p.Commit, "-")})
+				table = append(table, []string{fmt.Sprint(p.Run), p.Started.Format(time.RFC3339), p.Command, effectText(p), or(p.Subvolume, nodesText(p.Nodes)), or(shortDigest(p.Digest), "-"), or(p.Commit, "-")})
 			}
 			return render.Table(a.out, []string{"RUN", "WHEN", "COMMAND", "OUTCOME", "NODES", "PLAN", "COMMIT"}, table)
 		},

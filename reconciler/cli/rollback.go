@@ -78,16 +78,26 @@ What it took back is held: an unattended apply does not bring it again until the
 
 func (a *app) restoreCommand() *cobra.Command {
 	var f rollbackFlags
+	var subvolume bool
 	c := &cobra.Command{
 		Use:   "restore NAME",
 		Short: "Make everything as it was when a snapshot was taken",
-		Long:  `The same as rollback --snapshot NAME: everything that any run did after that snapshot is taken back, in reverse order.`,
-		Args:  cobra.ExactArgs(1),
+		Long: `The same as rollback --snapshot NAME: everything that any run did after that snapshot is taken back, in reverse order.
+
+With --subvolume, NAME is a snapshot of one of the further subvolumes that the configuration has snapshotted with each run, and that
+subvolume alone goes back to it, whatever changed it since: it is exchanged for a copy of the snapshot in one step. The root that the
+host runs on cannot be; the copy becomes the file system's default subvolume, which the next boot takes. Either way what was there is kept
+as another snapshot, to which one can go back like that.`,
+		Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
+			if subvolume {
+				return a.restoreSubvolume(c, args, &f)
+			}
 			return a.rollback(c, args, &f, reconciler.RollbackOptions{Snapshot: args[0]})
 		},
 	}
 	f.add(c)
+	c.Flags().BoolVar(&subvolume, "subvolume", false, "restore the subvolume that the snapshot is of, which belongs to no node")
 	c.ValidArgsFunction = only(1, a.completeSnapshots)
 	return c
 }

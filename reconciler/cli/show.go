@@ -79,7 +79,12 @@ func (a *app) showText(r *reconciler.Reconciler, past *reconciler.PastRun, steps
 	if past.Commit != "" {
 		rows = append(rows, []string{"commit", past.Commit})
 	}
-	rows = append(rows, []string{"plan", past.Digest}, []string{"outcome", outcomeText(past)})
+	if past.Subvolume != "" {
+		rows = append(rows, []string{"restored", past.Subvolume + " " + past.Rollback})
+	} else {
+		rows = append(rows, []string{"plan", past.Digest})
+	}
+	rows = append(rows, []string{"outcome", outcomeText(past)})
 	if past.Error != "" {
 		rows = append(rows, []string{"error", past.Error})
 	}

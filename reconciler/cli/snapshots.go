@@ -17,8 +17,9 @@ func (a *app) snapshotsCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "snapshots",
 		Short: "List the snapshots: name, size, node",
-		Long:  `Lists the snapshots in the order of the runs and steps that took them. A size is that of the files in the snapshot.`,
-		Args:  cobra.NoArgs,
+		Long: `Lists the snapshots in the order of the runs and steps that took them. A size is that of the files in the snapshot; those of
+the further subvolumes that a configuration names are not counted here, but by opdbus snapshots show.`,
+		Args: cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
 			r, err := a.reconciler(nil)
 			if err != nil {
@@ -64,8 +65,9 @@ func (a *app) snapshotsCommand() *cobra.Command {
 // A snapshotRow is a snapshot as it is listed.
 type snapshotRow struct {
 	Name    string    `json:"name"`
-	Size    int64     `json:"size"`
-	Node    string    `json:"node"`
+	Size    *int64    `json:"size"` // null: not counted
+	Node    string    `json:"node,omitempty"`
+	Of      string    `json:"subvolume,omitempty"`
 	Run     int       `json:"run"`
 	Step    int       `json:"step"`
 	Phase   string    `json:"phase"`
@@ -74,10 +76,22 @@ type snapshotRow struct {
 }
 
 func rowOf(i snapshot.Info) (snapshotRow, error) {
+	row := snapshotRow{Name: i.Name, Of: i.Subvolume, Run: i.Run, Step: i.Step, Phase: string(i.Phase), Created: i.Created, Problem: i.Problem}
+	if i.Subvolume != "" { // a whole system, perhaps
+		return row, nil
+	}
+	row.Node = i.Node.String()
 	size, err := snapshot.Size(i.Path)
-	return snapshotRow{i.Name, size, i.Node.String(), i.Run, i.Step, string(i.Phase), i.Created, i.Problem}, err
+	row.Size = &size
+	return row, err
 }
 
 func (r snapshotRow) text() []string {
-	return []string{r.Name, "[" + render.Bytes(r.Size) + "]", or(r.Problem, r.Node)}
+	switch {
+	case r.Of != "":
+		return []string{r.Name, "-", "subvolume " + r.Of}
+	case r.Size == nil:
+		return []string{r.Name, "-", r.Problem}
+	}
+	return []string{r.Name, "[" + render.Bytes(*r.Size) + "]", or(r.Problem, r.Node)}
 }

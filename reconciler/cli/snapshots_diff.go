@@ -24,8 +24,8 @@ Files are compared by content, mode, owner and type; times do not count.`,
 			if err != nil {
 				return err
 			}
-			if s[0].Node != s[1].Node {
-				return fmt.Errorf("%s is of %s and %s of %s; only snapshots of one node can be compared", s[0].Name, s[0].Node, s[1].Name, s[1].Node)
+			if s[0].Of() != s[1].Of() {
+				return fmt.Errorf("%s is of %s and %s of %s; only snapshots of one node, or of one subvolume, can be compared", s[0].Name, s[0].Of(), s[1].Name, s[1].Of())
 			}
 			var files [2][]snapshot.File
 			for i := range files {
@@ -33,7 +33,7 @@ Files are compared by content, mode, owner and type; times do not count.`,
 					return err
 				}
 			}
-			secret, err := r.SecretPaths(l, s[0].Head, s[1].Head)
+			secret, err := secretPaths(r, l, s, files[:]...)
 			if err != nil {
 				return err
 			}

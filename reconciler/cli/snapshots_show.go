@@ -3,6 +3,7 @@ package cli
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -31,7 +32,7 @@ func (a *app) snapshotsShowCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			secret, err := r.SecretPaths(l, s[0].Head)
+			secret, err := secretPaths(r, l, s, files)
 			if err != nil {
 				return err
 			}
@@ -97,8 +98,8 @@ func (a *app) openSnapshots(names []string) (*reconciler.Reconciler, *ledger.Led
 func (a *app) snapshotText(s opened, files []snapshot.File, objects []state.Change) error {
 	rows := [][]string{
 		{"snapshot", s.Name},
-		{"node", s.Node.String()},
-		{"taken", fmt.Sprintf("%s, in step %d of run %d", phaseText(s.Phase), s.Step, s.Run)},
+		{"node", s.Of()},
+		{"taken", taken(s.Head)},
 		{"created", s.Created.Format(time.RFC3339)},
 		{"plan", s.Plan},
 		{"files", summaryText(files)},
@@ -116,6 +117,13 @@ func (a *app) snapshotText(s opened, files []snapshot.File, objects []state.Chan
 	return render.Table(a.out, nil, rows)
 }
 
+func taken(h snapshot.Head) string {
+	if h.Subvolume != "" {
+		return fmt.Sprintf("%s of run %d", phaseText(h.Phase), h.Run)
+	}
+	return fmt.Sprintf("%s, in step %d of run %d", phaseText(h.Phase), h.Step, h.Run)
+}
+
 func phaseText(p snapshot.Phase) string {
 	switch p {
 	case snapshot.Pre:
@@ -124,6 +132,25 @@ func phaseText(p snapshot.Phase) string {
 		return "after the changes"
 	}
 	return "before a rollback"
+}
+
+// secretPaths says of which files of the snapshots of a node, or of a subvolume, the content is not shown: of a subvolume's, of those that
+// not everybody on the host may read.
+func secretPaths(r *reconciler.Reconciler, l *ledger.Ledger, of []opened, files ...[]snapshot.File) (func(path string) bool, error) {
+	if of[0].Subvolume == "" {
+		heads := make([]snapshot.Head, len(of))
+		for i, s := range of {
+			heads[i] = s.Head
+		}
+		return r.SecretPaths(l, heads...)
+	}
+	secret := map[string]bool{}
+	for _, f := range slices.Concat(files...) {
+		if f.Type == "file" && !strings.ContainsAny(f.Mode[len(f.Mode)-1:], "4567") {
+			secret[f.Path] = true
+		}
+	}
+	return func(path string) bool { return secret[path] }, nil
 }
 
 // A summary counts what is in a snapshot.
@@ -167,6 +194,10 @@ func summaryText(files []snapshot.File) string {
 }
 
 func (a *app) snapshotJSON(s opened, files []snapshot.File, secret func(path string) bool, objects []state.Change, key []byte) error {
+	sums := summarize(files)
+	if s.Subvolume != "" { // a whole system, of which only the sums are of interest
+		files, secret = nil, nil
+	}
 	shown := make([]snapshot.File, len(files))
 	for i, f := range files {
 		shown[i] = *maskedFile(&f, secret, key)
@@ -189,7 +220,7 @@ func (a *app) snapshotJSON(s opened, files []snapshot.File, secret func(path str
 		Summary summary         `json:"summary"`
 		Files   []snapshot.File `json:"files"`
 		Objects []object        `json:"objects"`
-	}{s.Name, s.Head, summarize(files), shown, rows})
+	}{s.Name, s.Head, sums, shown, rows})
 }
 
 // maskedFile is a file as it may be shown; nil stays nil.

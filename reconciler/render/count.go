@@ -55,6 +55,9 @@ func count(p *state.Plan) counts {
 			}
 		}
 	}
+	if !p.Empty() {
+		c.snapshots += 2 * len(p.Retention.Subvolumes)
+	}
 	for _, t := range p.Triggers {
 		if t.Trigger == state.Restart {
 			c.restarts++

@@ -17,8 +17,10 @@ type ownJSON struct {
 	Rollback string `json:"rollback,omitempty"`
 	// Triggers are fired when all nodes have gone back.
 	Triggers []triggerJSON `json:"triggers,omitempty"`
-	Nodes    []nodeJSON    `json:"nodes"`
-	Changes  []causeJSON   `json:"changes"`
+	// Subvolumes are those of no node that are snapshotted before and after.
+	Subvolumes []string    `json:"subvolumes,omitempty"`
+	Nodes      []nodeJSON  `json:"nodes"`
+	Changes    []causeJSON `json:"changes"`
 }
 
 type hostJSON struct {
@@ -80,7 +82,7 @@ type sourceJSON struct {
 func (d *document) own() (ownJSON, error) {
 	p := d.plan
 	digest, err := p.Digest(d.o.Key)
-	own := ownJSON{Digest: digest, Config: p.Config, Host: hostJSON{p.Host, p.Hostname}, Rollback: p.Rollback, Nodes: []nodeJSON{}, Changes: []causeJSON{}}
+	own := ownJSON{Digest: digest, Config: p.Config, Host: hostJSON{p.Host, p.Hostname}, Rollback: p.Rollback, Subvolumes: p.Retention.Subvolumes, Nodes: []nodeJSON{}, Changes: []causeJSON{}}
 	if p.Commit != "" {
 		own.Git = &gitJSON{p.Commit}
 	}

@@ -77,6 +77,9 @@ func (t *text) write() error {
 			return err
 		}
 		t.line("")
+		if set := t.plan.Retention.Subvolumes; len(set) > 0 {
+			t.line("The subvolumes " + t.clean(strings.Join(set, ", ")) + " are snapshotted before and after it, as one set.")
+		}
 		t.legend()
 		t.line(t.paint(bold, count(t.plan).String()))
 		t.line("Digest: " + digest)

@@ -3,6 +3,8 @@ package desired
 import (
 	"path"
 	"reflect"
+	"slices"
+	"strings"
 
 	"github.com/hashicorp/go-version"
 	"github.com/hashicorp/hcl/v2"
@@ -93,11 +95,17 @@ func (l *loader) snapshots(s *snapshotsBlock) {
 			l.diags.Errorf(s.attr(name), "Invalid "+name, "It must not be negative; 0 sets no limit.")
 		}
 	}
-	for _, p := range s.Subvolumes {
-		if !path.IsAbs(p) {
-			l.diags.Errorf(s.attr("subvolumes"), "Invalid subvolumes", "A subvolume is named by its absolute path, not %q.", p)
+	for i, p := range s.Subvolumes {
+		switch {
+		case !path.IsAbs(p) || path.Clean(p) != p:
+			l.diags.Errorf(s.attr("subvolumes"), "Invalid subvolumes", "A subvolume is named by its absolute path without \".\", \"..\" or a slash at its end, not %q.", p)
+		case slices.Contains(s.Subvolumes[:i], p):
+			l.diags.Errorf(s.attr("subvolumes"), "Invalid subvolumes", "%s is named twice; name it once.", p)
+		case p == l.store() || strings.HasPrefix(p, l.store()+"/"):
+			l.diags.Errorf(s.attr("subvolumes"), "Invalid subvolumes", "%s is in the store %s, whose subvolumes are snapshotted with their nodes; leave it out.", p, l.store())
 		}
 	}
+	l.config.Settings.SubvolumesAt = s.attr("subvolumes")
 	l.config.Settings.Snapshots = state.SnapshotSettings{Keep: s.Keep, KeepDays: s.KeepDays, Subvolumes: s.Subvolumes}
 }
 

@@ -55,6 +55,18 @@ type Run struct {
 	Registry string `json:"registry,omitempty"`
 	// Plan is the id of the saved plan that was applied, which is applied once only; empty for a plan that was not saved.
 	Plan string `json:"plan,omitempty"`
+	// Subvolume is what a run restores that is about one which belongs to no node; nil for others. Such a run has no steps.
+	Subvolume *Subvolume `json:"subvolume,omitempty"`
+}
+
+// A Subvolume is one that goes back to what it was when a snapshot was taken of it.
+type Subvolume struct {
+	Path     string `json:"path"`
+	Snapshot string `json:"snapshot"`
+	// Was is the number of the subvolume that stood there; 0: there was none. Of a mounted root, it is that of the file system's default.
+	Was uint64 `json:"was,omitempty"`
+	// Root says that it is the mounted root, which the next boot exchanges.
+	Root bool `json:"root,omitempty"`
 }
 
 // A Confirm is until when a run has to be confirmed. The boot id tells a time before a reboot from one after it.

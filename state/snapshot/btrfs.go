@@ -31,6 +31,21 @@ func (Btrfs) Create(path string) error {
 // Snapshot makes dst a copy of the subvolume src. A subvolume that holds others is refused, since a snapshot would hold
 // empty directories in their place.
 func (Btrfs) Snapshot(src, dst string, readonly bool) error {
+	return copySubvolume(src, dst, readonly, func(src string) error {
+		nested, err := Nested(src)
+		if err == nil && len(nested) > 0 {
+			err = nestedError("snapshot", src, nested)
+		}
+		return err
+	})
+}
+
+// Copy makes dst a copy of the subvolume src that can be written to, with empty directories in place of the subvolumes that src holds.
+func (Btrfs) Copy(src, dst string) error {
+	return copySubvolume(src, dst, false, func(string) error { return nil })
+}
+
+func copySubvolume(src, dst string, readonly bool, check func(src string) error) error {
 	src, err := filepath.Abs(src)
 	if err != nil {
 		return failure(err, "snapshot", src)
@@ -44,12 +59,8 @@ func (Btrfs) Snapshot(src, dst string, readonly bool) error {
 	case !is:
 		return fmt.Errorf("cannot snapshot %s: it is not a btrfs subvolume", src)
 	}
-	nested, err := Nested(src)
-	if err != nil {
+	if err := check(src); err != nil {
 		return err
-	}
-	if len(nested) > 0 {
-		return nestedError("snapshot", src, nested)
 	}
 	return failure(retry(func() error { return snapshot(src, dst, readonly) }), "make snapshot", dst)
 }

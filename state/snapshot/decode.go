@@ -68,7 +68,7 @@ func decode(from io.Reader) (Record, error) {
 func decodeHead(d *json.Decoder) (Head, error) {
 	var h Head
 	fields := map[string]any{
-		"version": &h.Version, "run": &h.Run, "step": &h.Step, "node": &h.Node, "phase": &h.Phase,
+		"version": &h.Version, "run": &h.Run, "step": &h.Step, "node": &h.Node, "subvolume": &h.Subvolume, "phase": &h.Phase,
 		"plan": &h.Plan, "created": &h.Created, "existed": &h.Existed,
 	}
 	if err := expect(d, json.Delim('{')); err != nil {

@@ -32,6 +32,7 @@ func (i Info) Compare(j Info) int {
 		cmp.Compare(i.Step, j.Step),
 		cmp.Compare(i.Phase.order(), j.Phase.order()),
 		i.Node.Compare(j.Node),
+		strings.Compare(i.Subvolume, j.Subvolume),
 		strings.Compare(i.Name, j.Name),
 	)
 }
@@ -44,7 +45,7 @@ func List(snapshotsDir string) ([]Info, error) {
 	}
 	var infos []Info
 	for _, e := range entries {
-		if !e.IsDir() {
+		if !e.IsDir() || Unfinished(e.Name()) {
 			continue
 		}
 		info := Info{Name: e.Name(), Path: filepath.Join(snapshotsDir, e.Name())}

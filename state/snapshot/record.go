@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/opdbus/opdbus/state"
@@ -30,10 +31,12 @@ type Head struct {
 	Version int            `json:"version"` // set by who writes it
 	Run     int            `json:"run"`
 	Step    int            `json:"step"`
-	Node    state.NodeAddr `json:"node"`
-	Phase   Phase          `json:"phase"`
-	Plan    string         `json:"plan"` // the plan's digest
-	Created time.Time      `json:"created"`
+	Node    state.NodeAddr `json:"node,omitzero"`
+	// Subvolume is the path of one that belongs to no node, and is snapshotted with others before and after a run.
+	Subvolume string    `json:"subvolume,omitempty"`
+	Phase     Phase     `json:"phase"`
+	Plan      string    `json:"plan"` // the plan's digest
+	Created   time.Time `json:"created"`
 	// Existed says whether the node's subvolume was there before the run.
 	Existed bool `json:"existed"`
 }
@@ -51,14 +54,35 @@ type Object struct {
 	Live json.RawMessage `json:"live"`
 }
 
+// Of is what the snapshot is of: a node's address, or "subvolume" and its path.
+func (h Head) Of() string {
+	if h.Subvolume != "" {
+		return "subvolume " + h.Subvolume
+	}
+	return h.Node.String()
+}
+
+// dir is what names whose snapshot it is within the snapshot's own name.
+func (h Head) dir() string {
+	switch h.Subvolume {
+	case "":
+		return h.Node.Dir()
+	case "/":
+		return "subvolume-root"
+	}
+	return "subvolume" + strings.ReplaceAll(h.Subvolume, "/", "-")
+}
+
 func (h Head) check() error {
 	switch {
 	case h.Version != recordVersion:
 		return fmt.Errorf("it is of version %d, and only %d is known here", h.Version, recordVersion)
 	case h.Run < 0 || h.Step < 0:
 		return fmt.Errorf("run %d and step %d are not both numbers from 0", h.Run, h.Step)
-	case h.Node == state.NodeAddr{}:
-		return errors.New("it names no node")
+	case h.Node == state.NodeAddr{} && h.Subvolume == "":
+		return errors.New("it names neither a node nor a subvolume")
+	case h.Node != state.NodeAddr{} && h.Subvolume != "":
+		return errors.New("it names both a node and a subvolume")
 	case h.Phase.order() < 0:
 		return fmt.Errorf("phase %q is unknown", h.Phase)
 	case h.Created.IsZero():

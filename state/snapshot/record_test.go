@@ -53,7 +53,7 @@ func TestRecord(t *testing.T) {
 
 	t.Run("is not written without what orders it", func(t *testing.T) {
 		_, err := snapshot.Encode(snapshot.Record{Head: snapshot.Head{Run: 1, Created: created}})
-		assert.EqualError(t, err, "it names no node")
+		assert.EqualError(t, err, "it names neither a node nor a subvolume")
 	})
 
 	for _, c := range []struct{ what, from, to, want string }{
@@ -64,7 +64,7 @@ func TestRecord(t *testing.T) {
 		{"of another version", `"version":1`, `"version":2`, "it is of version 2, and only 1 is known here"},
 		{"of a phase that is unknown", `"pre"`, `"later"`, `phase "later" is unknown`},
 		{"of a negative run", `"run":3`, `"run":-3`, "run -3 and step 2 are not both numbers from 0"},
-		{"of no node", `"node":"stage.core",`, ``, "it names no node"},
+		{"of no node", `"node":"stage.core",`, ``, "it names neither a node nor a subvolume"},
 		{"of a node that is none", `stage.core"`, `core"`, "node: invalid address"},
 		{"of no time", `"created":"2026-11-17T14:05:22Z",`, ``, "it has no creation time"},
 		{"with a field from elsewhere", `"run"`, `"ran"`, `it has an unknown field "ran"`},

@@ -44,6 +44,9 @@ func (l Layout) Beside(node state.NodeAddr) string {
 	return filepath.Join(l.Staging(), "."+node.Dir()+".beside")
 }
 
+// Roots holds the copies of snapshots that became the host's root.
+func (l Layout) Roots() string { return filepath.Join(l.Dir(), "subvolumes") }
+
 // Images holds the deployment images.
 func (l Layout) Images() string { return filepath.Join(l.Dir(), "deployment", "images") }
 

@@ -51,6 +51,22 @@ func Run(t *testing.T, subvols state.Subvolumes) {
 		assert.ErrorContains(t, subvols.Snapshot(path("a"), path(long), true), long)
 	})
 
+	t.Run("Copy leaves out what Snapshot refuses, and the copy can be written to", func(t *testing.T) {
+		path := in(t)
+		require.NoError(t, subvols.Create(path("a")))
+		write(t, path("a", "file"), "content")
+		require.NoError(t, subvols.Create(path("a", "inner")))
+		write(t, path("a", "inner", "file"), "inner")
+		assert.Error(t, subvols.Snapshot(path("a"), path("b"), true))
+		require.NoError(t, subvols.Copy(path("a"), path("b")))
+		assert.True(t, isSubvolume(t, path("b")))
+		write(t, path("b", "file"), "changed")
+		assert.Equal(t, "file=changed\ninner/\n", tree(t, path("b")))
+		assert.ErrorIs(t, subvols.Copy(path("a"), path("b")), fs.ErrExist)
+		require.NoError(t, os.Mkdir(path("c"), 0o755))
+		assert.ErrorContains(t, subvols.Copy(path("c"), path("d")), "it is not a btrfs subvolume")
+	})
+
 	t.Run("a relative path and one with a trailing slash are as good", func(t *testing.T) {
 		path := in(t)
 		t.Chdir(path())
