@@ -18,9 +18,20 @@ import (
 
 func TestMain(m *testing.M) {
 	faulttest.Reexec()
-	testscript.Main(m, map[string]func(){
+	testscript.Main(tidily{m}, map[string]func(){
 		"opdbus": func() { os.Exit(cli.Main("1.2.3", providers.All, os.Args[1:])) },
 	})
+}
+
+// tidily runs the tests and removes the program that was built for them.
+type tidily struct{ *testing.M }
+
+func (m tidily) Run() int {
+	code := m.M.Run()
+	if built != "" {
+		_ = os.RemoveAll(built)
+	}
+	return code
 }
 
 // TestScript runs the command line as its users do, on a real btrfs store in a scratch root. A script's $ROOT is on btrfs, and

@@ -48,13 +48,18 @@ func TestSubvolume(t *testing.T) {
 	t.Parallel()
 	base := withSet(t)
 	restore := base.restore()
+	again := func() { // each part begins with the base as it was
+		if !base.mounted {
+			base.mount("image")
+		}
+	}
 	t.Run("a restore is killed", func(t *testing.T) {
 		killEach(t, base, stride(t), restore, func(w *world, _, after string) {
 			w.must(restore...)
 			assert.Equal(w, hostOf(after), hostOf(w.state()))
 		})
 	})
-	base.mount("image")
+	again()
 	t.Run("a restore fails", func(t *testing.T) {
 		m := newMatrix(t, base, 0, restore...)
 		for i := 0; i < len(m.calls); i += every(t, 2) {
@@ -64,7 +69,7 @@ func TestSubvolume(t *testing.T) {
 		}
 		m.report(t, "each call of a restore fails")
 	})
-	base.mount("image")
+	again()
 	apply := []string{"apply", "--auto-approve", "v2"}
 	t.Run("a run with a set is killed", func(t *testing.T) {
 		killEach(t, base, every(t, 4), apply, func(w *world, _, after string) {
@@ -72,7 +77,7 @@ func TestSubvolume(t *testing.T) {
 			assert.Equal(w, hostOf(after), hostOf(w.state()))
 		})
 	})
-	base.mount("image")
+	again()
 	t.Run("a run with a set fails", func(t *testing.T) {
 		m := newMatrix(t, base, 0, apply...)
 		for i := 0; i < len(m.calls); i += every(t, 4) {

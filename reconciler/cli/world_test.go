@@ -20,13 +20,15 @@ import (
 	"github.com/opdbus/opdbus/state/snapshot/snapshottest"
 )
 
+// built is the directory of the program that was built for the tests.
+var built string
+
 // program builds opdbus for the tests that run it under a filter or count what it does.
-var program = sync.OnceValues(func() (string, error) {
-	dir, err := os.MkdirTemp("", "opdbus-test-")
-	if err != nil {
+var program = sync.OnceValues(func() (path string, err error) {
+	if built, err = os.MkdirTemp("", "opdbus-test-"); err != nil {
 		return "", err
 	}
-	path := filepath.Join(dir, "opdbus")
+	path = filepath.Join(built, "opdbus")
 	if out, err := exec.Command("go", "build", "-o", path, "github.com/opdbus/opdbus").CombinedOutput(); err != nil {
 		return "", fmt.Errorf("%w: %s", err, out)
 	}
