@@ -20,6 +20,9 @@ import (
 	"github.com/opdbus/opdbus/state/snapshot/snapshottest"
 )
 
+// version is that of the program under test.
+const version = "1.2.3"
+
 // built is the directory of the program that was built for the tests.
 var built string
 
@@ -29,7 +32,7 @@ var program = sync.OnceValues(func() (path string, err error) {
 		return "", err
 	}
 	path = filepath.Join(built, "opdbus")
-	if out, err := exec.Command("go", "build", "-o", path, "github.com/opdbus/opdbus").CombinedOutput(); err != nil {
+	if out, err := exec.Command("go", "build", "-ldflags", "-X main.version="+version, "-o", path, "github.com/opdbus/opdbus").CombinedOutput(); err != nil {
 		return "", fmt.Errorf("%w: %s", err, out)
 	}
 	return path, nil
