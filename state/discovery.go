@@ -9,6 +9,21 @@ type Discoverer interface {
 	Discover(ctx context.Context, look Look) ([]Service, error)
 }
 
+type withoutStarting struct{}
+
+// WithoutStarting has those who read with the context start no service for it. One that does not run is a NotRunningError.
+func WithoutStarting(ctx context.Context) context.Context {
+	return context.WithValue(ctx, withoutStarting{}, true)
+}
+
+// MayStart says whether a service may be started for what is done with the context.
+func MayStart(ctx context.Context) bool { return ctx.Value(withoutStarting{}) == nil }
+
+// A NotRunningError says that a service could not be asked because it does not run and was not to be started.
+type NotRunningError struct{ Service string }
+
+func (e *NotRunningError) Error() string { return e.Service + " does not run" }
+
 // A Look says which services are looked at, and how closely.
 type Look struct {
 	Services []string // nil: all that run or can be started

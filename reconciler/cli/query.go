@@ -21,6 +21,9 @@ type queried struct {
 	Service      *state.Service            `json:"service,omitempty"` // of one that was discovered; its objects are live
 	Live         map[string][]state.Object `json:"live,omitempty"`
 
+	// NotRunning is the service that could tell, and was not started for it.
+	NotRunning string `json:"not_running,omitempty"`
+
 	version, provider, stage string
 	err                      error // why nobody can tell what is live
 }
@@ -33,7 +36,7 @@ func (a *app) queryCommand() *cobra.Command {
 		Short: "Show the registered plugins",
 		Long: `Shows what is registered in the registry (default /etc/op-dbus/plugins), and with --plugin NAME the live state that the plugin
 looks after: every object that is there, whoever made it; of a service that opdbus plugin discover --write registered, its objects with
-their interfaces and properties. It changes nothing, and starts no such service unless --activate says so.`,
+their interfaces and properties. It changes nothing, and starts no service unless --activate says so.`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			r, err := a.reconciler(nil)
@@ -62,6 +65,9 @@ their interfaces and properties. It changes nothing, and starts no such service 
 				return nil
 			case plugin != "all" && rows[0].Service != nil:
 				return a.serviceTable(rows[0])
+			case plugin != "all" && rows[0].NotRunning != "":
+				fmt.Fprintf(a.err, "%s does not run; --activate starts it.\n", rows[0].NotRunning)
+				return nil
 			case plugin != "all" && rows[0].Live != nil:
 				return a.liveTable(rows[0].Live)
 			}
@@ -73,7 +79,7 @@ their interfaces and properties. It changes nothing, and starts no such service 
 		},
 	}
 	c.Flags().StringVar(&plugin, "plugin", "all", "the plugin's `NAME`, or all")
-	c.Flags().BoolVar(&activate, "activate", false, "start discovered services that do not run")
+	c.Flags().BoolVar(&activate, "activate", false, "start services that do not run")
 	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	return c
 }

@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -49,6 +50,10 @@ func shorten(s string, n int) string {
 
 // queryLive looks at what is live of plugins. What cannot be told of one keeps nothing from the others.
 func (a *app) queryLive(ctx context.Context, r *reconciler.Reconciler, rows []queried, look state.Look) error {
+	asked := ctx
+	if !look.Activate {
+		asked = state.WithoutStarting(ctx)
+	}
 	for i := range rows {
 		row := &rows[i]
 		kinds := r.Kinds.Of(row.Name)
@@ -56,7 +61,10 @@ func (a *app) queryLive(ctx context.Context, r *reconciler.Reconciler, rows []qu
 			look.Services = append(look.Services, row.Name)
 			continue
 		}
-		if row.Live, row.err = a.live(ctx, r.Host.Root, kinds); row.err != nil {
+		var stopped *state.NotRunningError
+		if row.Live, row.err = a.live(asked, r.Host.Root, kinds); errors.As(row.err, &stopped) {
+			row.NotRunning, row.err = stopped.Service, nil
+		} else if row.err != nil {
 			row.err = fmt.Errorf("cannot tell what is live of plugin %s: %w", row.Name, row.err)
 		}
 	}
@@ -141,6 +149,8 @@ func (q queried) text() string {
 	switch {
 	case q.err != nil:
 		return "cannot tell"
+	case q.NotRunning != "":
+		return q.NotRunning + " does not run"
 	case q.Service != nil && !q.Service.Running:
 		return serviceState(*q.Service)
 	case q.Live == nil:

@@ -105,8 +105,23 @@ func TestDBus(t *testing.T) {
 	})
 	t.Run("services are discovered and registered, and none is started", func(t *testing.T) {
 		h := h.within(t)
-		h.Do("systemctl", "stop", "systemd-hostnamed")
-		out := h.must(0, "plugin", "discover", "--write")
+		for _, name := range []string{"packagekit", "login1", "dnsresolver", "systemd", "dbus"} {
+			h.Put("/etc/op-dbus/plugins/"+name+".toml", "[plugin]\nname = \""+name+"\"\nversion = \"1\"\nprovider = \""+name+"\"\nstage = \"\"\n", 0o644)
+		}
+		h.Do("systemctl", "stop", "systemd-hostnamed", "packagekit")
+		running := func() string {
+			return h.Do("sh", "-c", "systemctl list-units --plain --no-legend --type=service --state=active,activating | grep -v ^run-u")
+		}
+		before := running()
+		out := h.must(0, "query", "--plugin", "all")
+		assert.Regexp(t, `(?m)^packagekit .*org.freedesktop.PackageKit does not run$`, out)
+		assert.Regexp(t, `(?m)^login1 .* \d+ objects?$`, out)
+		assert.Contains(t, h.must(0, "query", "--plugin", "packagekit"), "org.freedesktop.PackageKit does not run; --activate starts it.")
+		assert.Contains(t, h.must(0, "query", "--plugin", "packagekit", "--json"), `"not_running": "org.freedesktop.PackageKit"`)
+		out = h.must(0, "plugin", "discover", "--write")
+		assert.Equal(t, before, running(), "what is looked at starts nothing")
+		assert.Contains(t, h.must(0, "query", "--plugin", "packagekit", "--activate"), "apt")
+		h.Do("sh", "-c", "cd /etc/op-dbus/plugins && rm packagekit.toml login1.toml dnsresolver.toml systemd.toml dbus.toml")
 		assert.Regexp(t, `(?m)^org.freedesktop.hostname1 +activatable +- +- +-$`, out)
 		assert.Regexp(t, `(?m)^org.freedesktop.systemd1 +running, activatable +:\d.\d+ +\d{2,} +\d+$`, out)
 		assert.Regexp(t, `Registered \d+ services in /etc/op-dbus/plugins`, out)

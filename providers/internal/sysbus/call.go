@@ -10,6 +10,8 @@ import (
 
 	"github.com/godbus/dbus/v5"
 	"github.com/godbus/dbus/v5/introspect"
+
+	"github.com/opdbus/opdbus/state"
 )
 
 // A Call is one call of a method.
@@ -19,7 +21,8 @@ type Call struct {
 	Method  string // with its interface
 	Args    []any
 	Timeout time.Duration // 0: DefaultTimeout
-	// NoAutoStart has the bus not start the service for this call. One that does not run is then an Error of name NameHasNoOwner.
+	// NoAutoStart has the bus not start the service for this call. One that does not run is then an Error of name NameHasNoOwner, and
+	// where that is because of the context (state.WithoutStarting) a state.NotRunningError as well.
 	NoAutoStart bool
 }
 
@@ -40,7 +43,7 @@ func (conn *connection) call(ctx context.Context, c Call, results ...any) error 
 	within, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	var flags dbus.Flags
-	if c.NoAutoStart {
+	if c.NoAutoStart || !state.MayStart(ctx) {
 		flags |= dbus.FlagNoAutoStart
 	}
 	answer := conn.Object(c.Service, c.Path).CallWithContext(within, c.Method, flags, c.Args...)
@@ -83,6 +86,9 @@ func failed(ctx context.Context, conn *connection, c Call, timeout time.Duration
 	switch {
 	case errors.As(err, &answer):
 		e.Name, e.Message = answer.Name, said(answer)
+		if !state.MayStart(ctx) && (e.Name == NoOwner || e.Name == ServiceUnknown) {
+			e.err = &state.NotRunningError{Service: c.Service}
+		}
 	case ctx.Err() != nil: // the caller's own end, which the caller knows of
 		return fmt.Errorf("cannot wait for %s to answer %s: %w", c.Service, e.Method, ctx.Err())
 	case errors.Is(err, context.DeadlineExceeded):

@@ -50,7 +50,7 @@ func (e *Error) Error() string {
 	return fmt.Sprintf("%s cannot do %s: %s", e.Service, e.Method, or(e.Message, e.Name))
 }
 
-// Unwrap is the library's error.
+// Unwrap is the library's error, or that the service does not run and was not to be started.
 func (e *Error) Unwrap() error { return e.err }
 
 // Absent says that the object, or what was asked of it, is not there, while its service is.
