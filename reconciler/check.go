@@ -3,7 +3,6 @@ package reconciler
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -71,35 +70,7 @@ func (r *Reconciler) tryCheck(ctx context.Context, c state.Check) error {
 	if c.Unit != "" {
 		return r.checkUnit(ctx, c.Unit)
 	}
-	return fmt.Errorf("this version of opdbus can check a unit, a command or tcp only")
-}
-
-// checkUnit asks whether a unit is active, of the kind that looks after units.
-func (r *Reconciler) checkUnit(ctx context.Context, name string) error {
-	a := state.Addr{Node: state.NodeAddr{Type: state.PluginNode, Name: "systemd"}, Kind: "unit", Key: name}
-	kind, err := r.kind(a)
-	if err != nil {
-		return err
-	}
-	wanted, err := json.Marshal(map[string]any{"name": name, "active": true})
-	if err != nil {
-		return err
-	}
-	want, err := kind.Decode(wanted)
-	if err != nil {
-		return err
-	}
-	lives, err := kind.Read(ctx, []state.Addr{a}, []state.Object{want})
-	switch {
-	case err != nil:
-		return err
-	case state.Same(lives[0], want):
-		return nil
-	}
-	if why := kind.Explain(ctx, want, lives[0]); why != "" {
-		return fmt.Errorf("%s is not active: %s", name, why)
-	}
-	return fmt.Errorf("%s is not active", name)
+	return r.checkProperty(ctx, c)
 }
 
 // checkCommand runs the command and compares how it ends.

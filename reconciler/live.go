@@ -47,7 +47,7 @@ func (r *Reconciler) leaveOutLive(config *state.Config) state.Diagnostics {
 	for _, n := range config.Nodes {
 		before := len(n.Objects)
 		n.Objects = slices.DeleteFunc(n.Objects, func(d state.Declared) bool { return r.leftOut(r.Kinds.For(d.Addr)) })
-		n.Health = slices.DeleteFunc(n.Health, func(c state.Check) bool { return r.Host.Root != "" && c.Unit != "" })
+		n.Health = slices.DeleteFunc(n.Health, func(c state.Check) bool { return r.Host.Root != "" && (c.Unit != "" || c.DBusProperty != nil) })
 		if out := before - len(n.Objects); out > 0 {
 			diags.Warnf(n.Source, "Live state is left out", "%s has %d objects that are states of running services. With --root no service is spoken to, so that they stay as they are.", n.Addr, out)
 		}

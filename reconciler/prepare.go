@@ -40,26 +40,12 @@ func (r *Reconciler) Prepare(ctx context.Context, config *state.Config) state.Di
 		}
 	}
 	diags = append(diags, r.leaveOutLive(config)...)
-	diags = append(diags, unchecked(config)...)
 	diags = append(diags, duplicates(config)...)
 	diags = append(diags, unknownTriggers(config)...)
 	if diags.HasErrors() {
 		return diags
 	}
 	return append(diags, tangled(config)...)
-}
-
-// unchecked finds the checks that this version cannot run, before a run depends on them.
-func unchecked(config *state.Config) state.Diagnostics {
-	var diags state.Diagnostics
-	for _, n := range config.Nodes {
-		for _, c := range n.Health {
-			if c.DBusProperty != "" {
-				diags.Errorf(c.Source, "This check cannot be made", "The health check %q of %s asks for a property on the bus, which this version of opdbus cannot. Use unit, command or tcp.", c.Name, n.Addr)
-			}
-		}
-	}
-	return diags
 }
 
 // duplicates finds objects that are declared twice, under one address or as one thing on the host.

@@ -1,6 +1,9 @@
 package state
 
-import "time"
+import (
+	"encoding/json"
+	"time"
+)
 
 // A Config is a configuration, read, evaluated and checked: what the host should be.
 type Config struct {
@@ -85,6 +88,15 @@ type Lifecycle struct {
 	IgnoreDrift    []string
 }
 
+// A BusProperty is a property of an object on the system bus, and what it is to be.
+type BusProperty struct {
+	Service   string          `json:"service"`
+	Path      string          `json:"path"`
+	Interface string          `json:"interface"`
+	Property  string          `json:"property"`
+	Equals    json.RawMessage `json:"value"` // called as the kind that reads it has it
+}
+
 // A Check is a verify or health block. One of Command, Unit, TCP and DBusProperty says what is checked.
 type Check struct {
 	Name         string        `json:"name"`
@@ -92,7 +104,7 @@ type Check struct {
 	ExpectExit   int           `json:"expect_exit,omitempty"`
 	Unit         string        `json:"unit,omitempty"`
 	TCP          string        `json:"tcp,omitempty"`
-	DBusProperty string        `json:"dbus_property,omitempty"`
+	DBusProperty *BusProperty  `json:"dbus_property,omitempty"`
 	Timeout      time.Duration `json:"timeout"` // of one try
 	Retries      int           `json:"retries,omitempty"`
 	Source       Range         `json:"-"`

@@ -1,6 +1,7 @@
 package live_test
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -68,6 +69,47 @@ func TestDBus(t *testing.T) {
 		h.must(0, "destroy", "--auto-approve")
 		assert.Equal(t, "Before", pretty())
 		assert.Equal(t, "info\n", h.Do("systemctl", "log-level"))
+	})
+	t.Run("a health check asks for a property", func(t *testing.T) {
+		h := h.within(t)
+		healthy := func(property, equals string) {
+			h.config(fmt.Sprintf(`plugin "dbus" {
+  property "pretty" {
+    service   = "org.freedesktop.hostname1"
+    path      = "/org/freedesktop/hostname1"
+    interface = "org.freedesktop.hostname1"
+    property  = "PrettyHostname"
+    value     = "Checked"
+    set_with {
+      method = "SetPrettyHostname"
+      args   = ["$value", false]
+    }
+  }
+  health "named" {
+    retries = 1
+    dbus_property = {
+      service   = "org.freedesktop.hostname1"
+      path      = "/org/freedesktop/hostname1"
+      interface = "org.freedesktop.hostname1"
+      property  = %q
+      equals    = %q
+    }
+  }
+}
+`, property, equals))
+		}
+		healthy("PrettyHostname", "Other")
+		out := h.must(5, "apply", "--auto-approve")
+		assert.Contains(t, out, `org.freedesktop.hostname1.PrettyHostname of org.freedesktop.hostname1 at /org/freedesktop/hostname1 is "Checked", and "Other" is wanted`)
+		assert.Equal(t, "Before", pretty())
+		healthy("None", "Other")
+		assert.Contains(t, h.must(5, "apply", "--auto-approve"), "no property None")
+		healthy("PrettyHostname", "Checked")
+		h.must(0, "release")
+		h.must(0, "apply", "--auto-approve")
+		assert.Equal(t, "Checked", pretty())
+		h.must(0, "destroy", "--auto-approve")
+		assert.Equal(t, "Before", pretty())
 	})
 	t.Run("a value of the wrong type is told by the plan", func(t *testing.T) {
 		h := h.within(t)

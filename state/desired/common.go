@@ -1,7 +1,10 @@
 package desired
 
 import (
+	"encoding/json"
+	"maps"
 	"reflect"
+	"slices"
 	"strings"
 	"time"
 
@@ -21,7 +24,7 @@ type healthBlock struct {
 	Command      []string `hcl:"command,optional"`
 	Unit         string   `hcl:"unit,optional"`
 	TCP          string   `hcl:"tcp,optional"`
-	DBusProperty string   `hcl:"dbus_property,optional"`
+	DBusProperty any      `hcl:"dbus_property,optional"`
 	Timeout      string   `hcl:"timeout,optional"`
 	Retries      int      `hcl:"retries,optional"`
 	site
@@ -75,7 +78,7 @@ func (l *loader) health(h healthBlock, names map[string]state.Range) state.Check
 	for _, w := range []struct {
 		name string
 		set  bool
-	}{{"command", h.Command != nil}, {"unit", h.Unit != ""}, {"tcp", h.TCP != ""}, {"dbus_property", h.DBusProperty != ""}} {
+	}{{"command", h.Command != nil}, {"unit", h.Unit != ""}, {"tcp", h.TCP != ""}, {"dbus_property", h.DBusProperty != nil}} {
 		if w.set {
 			how = append(how, w.name)
 		}
@@ -89,8 +92,50 @@ func (l *loader) health(h healthBlock, names map[string]state.Range) state.Check
 	if h.Retries < 0 {
 		l.diags.Errorf(h.attr("retries"), "Invalid retries", "It must not be negative.")
 	}
-	return state.Check{Name: h.Name, Command: h.Command, Unit: h.Unit, TCP: h.TCP, DBusProperty: h.DBusProperty,
+	return state.Check{Name: h.Name, Command: h.Command, Unit: h.Unit, TCP: h.TCP, DBusProperty: l.busProperty(h),
 		Timeout: l.duration(h.Timeout, h.attr("timeout")), Retries: h.Retries, Source: rangeOf(h.def)}
+}
+
+// busProperty reads what a health check wants of a property on the bus.
+func (l *loader) busProperty(h healthBlock) *state.BusProperty {
+	if h.DBusProperty == nil {
+		return nil
+	}
+	const form = "It is an object of service, path, interface and property, and of what that has to be, equals; %s."
+	given, ok := h.DBusProperty.(map[string]any)
+	if !ok {
+		l.diags.Errorf(h.attr("dbus_property"), "Invalid dbus_property", form, "this is none")
+		return nil
+	}
+	var p state.BusProperty
+	for _, part := range []struct {
+		name string
+		into *string
+	}{{"service", &p.Service}, {"path", &p.Path}, {"interface", &p.Interface}, {"property", &p.Property}} {
+		if text, ok := given[part.name].(string); ok && text != "" {
+			*part.into = text
+			continue
+		}
+		l.diags.Errorf(h.attr("dbus_property"), "Invalid dbus_property", form, "here "+part.name+" is missing, or no string")
+		return nil
+	}
+	equals, ok := given["equals"]
+	if !ok || equals == nil {
+		l.diags.Errorf(h.attr("dbus_property"), "Invalid dbus_property", form, "here equals is missing")
+		return nil
+	}
+	for _, name := range slices.Sorted(maps.Keys(given)) {
+		if !slices.Contains([]string{"service", "path", "interface", "property", "equals"}, name) {
+			l.diags.Errorf(h.attr("dbus_property"), "Invalid dbus_property", form, "it has no "+name)
+			return nil
+		}
+	}
+	var err error
+	if p.Equals, err = json.Marshal(equals); err != nil {
+		l.diags.Errorf(h.attr("dbus_property"), "Invalid dbus_property", "equals cannot be compared: %s.", err)
+		return nil
+	}
+	return &p
 }
 
 func (l *loader) verify(v verifyBlock, names map[string]state.Range) state.Check {
