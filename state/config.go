@@ -94,7 +94,7 @@ type BusProperty struct {
 	Path      string          `json:"path"`
 	Interface string          `json:"interface"`
 	Property  string          `json:"property"`
-	Equals    json.RawMessage `json:"value"` // called as the kind that reads it has it
+	Equals    json.RawMessage `json:"value,omitempty"` // called as the kind that reads it has it
 }
 
 // A Check is a verify or health block. One of Command, Unit, TCP and DBusProperty says what is checked.

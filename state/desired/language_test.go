@@ -267,6 +267,8 @@ stage "a" {
 }
 `)
 		n := c.Nodes[0]
+		assert.Equal(t, 9, c.Settings.SubvolumesAt.Line)
+		c.Settings.SubvolumesAt = state.Range{}
 		n.Health[0].Source, n.Verify[0].Source = state.Range{}, state.Range{}
 		assert.Equal(t, state.Settings{Registry: "/etc/x", OnFailure: "node",
 			Snapshots: state.SnapshotSettings{Keep: 5, KeepDays: 30, Subvolumes: []string{"/home"}}}, c.Settings)
