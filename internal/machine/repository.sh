@@ -51,8 +51,8 @@ for deb in *.deb; do
 	dpkg-deb --field "$deb"
 	printf '%s\n' "Filename: ./$deb" "Size: $(stat -c %s "$deb")" "SHA256: $(sha256sum "$deb" | cut -d ' ' -f 1)" ""
 done >Packages
-# apt does without a Release file, PackageKit calls a refresh without one failed.
-printf '%s\n' "Date: $(LC_ALL=C date -Ru)" "SHA256:" " $(sha256sum Packages | cut -d ' ' -f 1) $(stat -c %s Packages) Packages" >Release
+# apt does without a Release file, PackageKit calls a refresh without one failed, and packages without an origin local.
+printf '%s\n' "Origin: opdbus-test" "Suite: test" "Date: $(LC_ALL=C date -Ru)" "SHA256:" " $(sha256sum Packages | cut -d ' ' -f 1) $(stat -c %s Packages) Packages" >Release
 
 rm -rf /etc/apt/sources.list /etc/apt/sources.list.d/* /var/lib/apt/lists/*
 echo "deb [trusted=yes] file:$repository ./" >/etc/apt/sources.list.d/opdbus-test.list

@@ -55,26 +55,6 @@ plugin "login1" {
 		assert.Contains(t, h.must(0, "drift"), "No drift")
 		h.must(0, "verify")
 
-		for _, by := range []struct{ hand, object string }{
-			{"loginctl disable-linger alice", `linger["alice"]`},
-			{"loginctl enable-linger bob", `linger["bob"]`},
-			{"sed -i s/15min/1min/ /etc/systemd/logind.conf.d/50-opdbus.conf", `settings["50-opdbus"]`},
-		} {
-			h.Do("sh", "-c", by.hand)
-			drift := h.must(2, "drift")
-			assert.Contains(t, drift, by.object, by.hand)
-			assert.Equal(t, 1, strings.Count(drift, "plugin.login1."), "%s: %s", by.hand, drift)
-			h.must(0, "apply", "--auto-approve")
-			assert.Equal(t, after, h.logind(), by.hand)
-		}
-		again, endAgain := h.Session("alice")
-		defer endAgain()
-		drift := h.must(2, "drift")
-		assert.Contains(t, drift, `session["none-of-alice"]`)
-		assert.Equal(t, 1, strings.Count(drift, "plugin.login1."), drift)
-		h.must(0, "apply", "--auto-approve")
-		assert.NotContains(t, ids(h.Do("loginctl", "list-sessions", "--no-legend")), again)
-
 		h.must(0, "rollback", "--all", "--auto-approve")
 		assert.Equal(t, before, h.logind())
 		assert.Contains(t, ids(h.Do("loginctl", "list-sessions", "--no-legend")), other)
