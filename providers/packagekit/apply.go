@@ -22,14 +22,20 @@ func (p *packages) ApplyAll(ctx context.Context, _ state.Site, changes []state.C
 	if len(goals) == 0 {
 		return nil
 	}
-	if err := p.kit.dpkg.settle(ctx); err != nil {
-		return err
+	unsettled := p.kit.dpkg.settle(ctx)
+	// What others do to packages is not ours to take back: where nothing is to be done, it does not matter that they are at work.
+	var locked *lockedError
+	if errors.As(unsettled, &locked) && !locked.others || unsettled != nil && locked == nil {
+		return unsettled
 	}
 	all, err := p.survey(ctx, terms(goals))
 	if err != nil {
-		return err
+		return errors.Join(unsettled, err)
 	}
 	w, impossible := all.work(goals)
+	if unsettled != nil && (len(w.install) > 0 || len(w.remove) > 0) {
+		return unsettled
+	}
 	if impossible != nil && !slices.ContainsFunc(goals, func(g goal) bool { return g.leaves }) {
 		return impossible // nothing has been touched
 	}

@@ -88,19 +88,32 @@ func readStates(file string, states map[string]string) error {
 	return in.Err()
 }
 
-// user is the process that works on dpkg's records now, which holds its lock (fcntl(2)); empty when nobody does.
-func (d dpkg) user() string {
+// A lockedError says that a process works on dpkg's records.
+type lockedError struct {
+	process string
+	// others says that it is not one of PackageKit's, and does nothing that opdbus has asked for.
+	others bool
+}
+
+func (e *lockedError) Error() string {
+	return fmt.Sprintf("the package system is locked: %s works on dpkg's records. Wait until it has ended, and try again", e.process)
+}
+
+// user is the process that works on dpkg's records now, which holds its lock (fcntl(2)); nil when nobody does.
+func (d dpkg) user() *lockedError {
 	f, err := os.Open(filepath.Join(d.dir, "lock"))
 	if err != nil {
-		return ""
+		return nil
 	}
 	defer f.Close()
 	held := unix.Flock_t{Type: unix.F_WRLCK}
 	if err := unix.FcntlFlock(f.Fd(), unix.F_GETLK, &held); err != nil || held.Type == unix.F_UNLCK {
-		return ""
+		return nil
 	}
 	name, _ := os.ReadFile(fmt.Sprintf("/proc/%d/comm", held.Pid))
-	return fmt.Sprintf("process %d (%s)", held.Pid, strings.TrimSpace(string(name)))
+	// A dpkg that PackageKit has started stays in the cgroup of its unit, also when PackageKit itself was killed.
+	group, err := os.ReadFile(fmt.Sprintf("/proc/%d/cgroup", held.Pid))
+	return &lockedError{fmt.Sprintf("process %d (%s)", held.Pid, strings.TrimSpace(string(name))), err == nil && !strings.Contains(string(group), "packagekit")}
 }
 
 // patience is how long somebody else may work on dpkg's records until that is an error; PackageKit's own is the same.
@@ -110,14 +123,14 @@ const patience = 10 * time.Second
 func (d dpkg) rest(ctx context.Context) error {
 	for end := time.After(patience); ; {
 		user := d.user()
-		if user == "" {
+		if user == nil {
 			return nil
 		}
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-end:
-			return fmt.Errorf("the package system is locked: %s works on dpkg's records. Wait until it has ended, and try again", user)
+			return user
 		case <-time.After(glance):
 		}
 	}

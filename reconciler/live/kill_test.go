@@ -35,6 +35,31 @@ plugin "systemd" {
 }
 `
 
+// others is a node of each provider besides systemd that is quick.
+const others = `
+plugin "login1" {
+  linger "alice" { enabled = true }
+  settings "50-opdbus" { values = { IdleActionSec = "15min" } }
+}
+plugin "dnsresolver" {
+  resolver "global" { servers = ["192.0.2.2"] }
+  link "v0" { servers = ["192.0.2.3"] }
+}
+plugin "dbus" {
+  property "pretty" {
+    service   = "org.freedesktop.hostname1"
+    path      = "/org/freedesktop/hostname1"
+    interface = "org.freedesktop.hostname1"
+    property  = "PrettyHostname"
+    value     = "Killed"
+    set_with {
+      method = "SetPrettyHostname"
+      args   = ["$value", false]
+    }
+  }
+}
+`
+
 // TestKill kills an apply that writes a unit file, enables and starts the unit and masks another, before each of its system calls that
 // change something or ask something of the bus, and recovers: units, their files and the ledger are as before or as after. Every sixth
 // point, unless OPDBUS_TEST_FAULTS=all.
@@ -43,15 +68,31 @@ func TestKill(t *testing.T) {
 	h := newHost(t)
 	h.units(map[string]string{"t-there.service": running})
 	h.Do("systemctl", "enable", "--now", "t-there.service")
-	h.config(killed)
+	h.killEach(killed, 6, h.state)
+}
+
+// TestKillOthers is TestKill for the other providers, a node each, at every twentieth point.
+func TestKillOthers(t *testing.T) {
+	t.Parallel()
+	h := newHost(t)
+	h.Do("sh", "-c", `useradd alice; hostnamectl set-hostname --pretty "As it was"
+ip link add v0 type veth peer name v1; ip link set v0 up; ip link set v1 up; until resolvectl dns v0 192.0.2.77; do sleep 0.1; done`)
+	h.killEach(others, 20, func() string { return h.logind() + h.resolver() + h.Do("hostnamectl", "--pretty") })
+}
+
+// killEach kills an apply of a configuration before every step-th of its calls, and recovers. live tells what it changes.
+func (h *host) killEach(config string, step int, live func() string) {
+	t := h.t
+	t.Helper()
+	h.config(config)
 	apply := func() *exec.Cmd {
-		return h.Traceable(t.Context(), "opdbus", "--chdir=/root/config", "apply", "--auto-approve")
+		return h.Traceable(t.Context(), "opdbus", "--chdir=/root/config", "apply", "--auto-approve", "--parallelism=1")
 	}
 	options := func(killAt int) faulttest.Options {
 		return faulttest.Options{After: faulttest.Called("flock", "/lock", 1), KillAt: killAt}
 	}
 	state := func() string {
-		return h.state() + h.Do("sh", "-c", `ls -A /etc/op-dbus/plugins /var/lib/op-dbus/staging
+		return live() + h.Do("sh", "-c", `ls -A /etc/op-dbus/plugins /var/lib/op-dbus/staging
 sed 's/.*"nodes"//; s/"run":[0-9]*//' /var/lib/op-dbus/state/ledger.json | grep -v '^:{}}$'; true`)
 	}
 
@@ -67,7 +108,7 @@ sed 's/.*"nodes"//; s/"run":[0-9]*//' /var/lib/op-dbus/state/ledger.json | grep 
 	h.must(0, "release")
 	require.Equal(t, before, state())
 
-	step, counts := 6, map[string]int{}
+	counts := map[string]int{}
 	if os.Getenv("OPDBUS_TEST_FAULTS") == "all" {
 		step = 1
 	}
