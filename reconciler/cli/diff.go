@@ -3,12 +3,15 @@ package cli
 import (
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"slices"
 
 	"github.com/spf13/cobra"
 
 	"github.com/opdbus/opdbus/reconciler/render"
 	"github.com/opdbus/opdbus/state"
+	"github.com/opdbus/opdbus/state/desired"
 )
 
 func (a *app) diffCommand() *cobra.Command {
@@ -16,14 +19,20 @@ func (a *app) diffCommand() *cobra.Command {
 	var plugin string
 	var asJSON, verbose bool
 	c := &cobra.Command{
-		Use:   "diff DIR",
+		Use:   "diff FILE|DIR",
 		Short: "Compare a configuration with the host",
 		Long: `Shows in what the host differs from what the configuration in DIR declares: each attribute as it is and as it is wanted. Unlike plan
 it does not care who made what is there, and says nothing of what is no longer declared. It changes nothing. Exits with 2 when something
-differs.`,
+differs.
+
+FILE is one *.hcl or *.hcl.json file, which is taken alone: what it refers to has to be in it.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
-			r, config, files, diags, err := a.prepare(c.Context(), args[0], &l)
+			dir, err := l.only(args[0])
+			if err != nil {
+				return err
+			}
+			r, config, files, diags, err := a.prepare(c.Context(), dir, &l)
 			if err := errors.Join(err, a.diagnose(files, diags)); err != nil {
 				return err
 			}
@@ -62,6 +71,18 @@ differs.`,
 	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	c.Flags().BoolVarP(&verbose, "verbose", "v", false, "list every object, however many are alike")
 	return c
+}
+
+// only has one file be read alone where path is a file, and gives the directory to be read.
+func (l *loadFlags) only(path string) (dir string, err error) {
+	info, err := os.Stat(path)
+	if err != nil || info.IsDir() {
+		return path, nil // what is wrong with a directory is told by whoever reads it
+	}
+	if l.file = filepath.Base(path); !desired.IsConfig(l.file) {
+		return "", fmt.Errorf("cannot compare %s: only *.hcl and *.hcl.json files declare what is wanted; documents of other tools cannot be read", path)
+	}
+	return filepath.Dir(path), nil
 }
 
 // are is how many objects are something.

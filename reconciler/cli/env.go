@@ -27,6 +27,7 @@ const defaultRegistry = "/etc/op-dbus/plugins"
 // loadFlags are the flags of every command that reads a configuration.
 type loadFlags struct {
 	vars, varFiles, allowSource []string
+	file                        string            // the only one in the directory that is read
 	overlay                     map[string][]byte // what files are taken to hold; see desired.Options
 }
 
@@ -43,7 +44,7 @@ func (a *app) load(ctx context.Context, dir string, l *loadFlags) (*state.Config
 		return nil, nil, nil, err
 	}
 	config, files, diags := desired.Load(ctx, desired.Options{
-		Dir: dir, Vars: l.vars, VarFiles: l.varFiles, Environ: a.environ, AllowSource: l.allowSource,
+		Dir: dir, File: l.file, Vars: l.vars, VarFiles: l.varFiles, Environ: a.environ, AllowSource: l.allowSource,
 		Facts: facts, Kinds: a.kinds(state.Host{}), Store: a.store, Version: a.version, Overlay: l.overlay,
 	})
 	return config, files, diags, nil

@@ -51,6 +51,9 @@ func (f *Files) add(name string, file *hcl.File) {
 	f.files[name] = file
 }
 
+// IsConfig says whether a file of that name is part of the configuration in its directory.
+func IsConfig(name string) bool { return isConfig(name) }
+
 // sorts of files in a configuration's directory.
 func isConfig(name string) bool { return isHCL(name, ".hcl") && !isValues(name) }
 func isValues(name string) bool { return isHCL(name, ".vars.hcl") }
@@ -73,7 +76,7 @@ func (l *loader) discover() (config, auto []string) {
 		case e.IsDir():
 		case isAuto(name):
 			auto = append(auto, name)
-		case isConfig(name):
+		case isConfig(name) && (l.o.File == "" || name == l.o.File):
 			config = append(config, name)
 		}
 	}
