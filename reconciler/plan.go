@@ -3,6 +3,7 @@ package reconciler
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -33,7 +34,10 @@ func (r *Reconciler) Plan(ctx context.Context, config *state.Config, owned *ledg
 	if err := r.readItems(ctx, items); err != nil {
 		return nil, nil, err
 	}
-	if err := r.complete(ctx, items); err != nil {
+	var mistakes state.DiagnosticsError
+	if err := r.complete(ctx, items); errors.As(err, &mistakes) {
+		return nil, append(diags, mistakes.Diagnostics...), nil
+	} else if err != nil {
 		return nil, nil, err
 	}
 	changes := make(map[state.NodeAddr][]state.Change)
@@ -164,7 +168,7 @@ func (r *Reconciler) complete(ctx context.Context, items []*item) error {
 			planned = append(planned, state.PlannedObject{Addr: it.addr, Made: it.made, Live: it.live, Want: it.want})
 		}
 		if err := kind.Plan(ctx, planned); err != nil {
-			return err
+			return cmp.Or(blame(ctx, kind, of), err)
 		}
 		for i, it := range of {
 			unsettled := !it.settled()

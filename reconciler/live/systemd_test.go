@@ -131,7 +131,9 @@ func TestSystemd(t *testing.T) {
 			assert.Equal(t, before, h.state(), "%s: %s", unit, out)
 		}
 		h.config("plugin \"systemd\" {\n  unit \"t-static.service\" { enabled = true }\n}\n")
-		assert.Contains(t, h.must(1, "plan"), "t-static.service cannot be enabled or disabled: systemd says that it is static")
+		refused := h.must(1, "plan")
+		assert.Contains(t, refused, "t-static.service cannot be enabled or disabled: systemd says that it is static")
+		assert.Contains(t, refused, "on main.hcl line 2, in plugin \"systemd\":")
 		h.config("plugin \"systemd\" {\n  unit \"nginx\" { active = true }\n}\n")
 		assert.Contains(t, h.must(1, "plan"), "nginx is no name of a unit")
 	})
