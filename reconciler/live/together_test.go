@@ -133,6 +133,9 @@ hostnamectl set-hostname --pretty "As it was"`)
 		drift := h.must(2, "drift")
 		assert.Contains(t, drift, "plugin."+by.object, by.hand)
 		assert.Equal(t, 1, strings.Count(drift, "plugin."), "%s: %s", by.hand, drift)
+		if strings.HasPrefix(by.object, "packagekit.") {
+			assert.Contains(t, drift, "since 20", by.hand)
+		}
 		h.must(0, "apply", "--auto-approve")
 		assert.Contains(t, h.must(0, "drift"), "No drift", by.hand)
 	}
@@ -149,4 +152,22 @@ hostnamectl set-hostname --pretty "As it was"`)
 
 	assert.Equal(t, before, host())
 	assert.Contains(t, ids(h.Do("loginctl", "list-sessions", "--no-legend")), bobs)
+
+	t.Run("the example applies, restarts what reads a file that changes, and is taken back", func(t *testing.T) {
+		h := h.within(t)
+		for _, name := range []string{"main.hcl", "hello.service"} {
+			h.Install("../../examples/live/"+name, "/root/config/"+name)
+		}
+		h.Do("sed", "-i", "s/htop/opdbus-test-b/", "/root/config/main.hcl") // the machine's repository has no other packages
+		h.must(0, "release")
+		h.must(0, "apply", "--auto-approve")
+		assert.Contains(t, h.must(0, "plan", "--detailed-exitcode"), "No changes.")
+		assert.Contains(t, h.Do("journalctl", "--boot", "--unit=hello.service"), "]: hello\n")
+		h.Do("sed", "-i", "s/GREETING=hello/GREETING=howdy/", "/root/config/main.hcl")
+		assert.Regexp(t, `> unit\["hello.service"\]`, h.must(2, "plan", "--detailed-exitcode"))
+		h.must(0, "apply", "--auto-approve")
+		assert.Contains(t, h.Do("journalctl", "--boot", "--unit=hello.service"), "]: howdy\n")
+		h.must(0, "destroy", "--auto-approve")
+		assert.Equal(t, before, host())
+	})
 }
