@@ -11,12 +11,13 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/opdbus/opdbus/providers/internal/hostfs"
+	"github.com/opdbus/opdbus/providers/internal/marked"
 )
 
 const (
 	unitDir = "/etc/systemd/system"
 	// mark is the first line of every file that is written here.
-	mark = "# Written by opdbus, which puts back what is changed here by hand.\n"
+	mark = marked.Mark
 	// limit is how large a unit file is read.
 	limit = 1 << 20
 )
