@@ -71,8 +71,8 @@ func (run *run) restore(p *SubvolumeRestore) error {
 	if err := os.RemoveAll(filepath.Join(beside, snapshot.RecordDir)); err != nil {
 		return err
 	}
-	if s.Root { // the host goes on with what is in them until the next boot
-		if err := copyNested(sub, "/", beside); err != nil {
+	if s.Root { // the host goes on with it until the next boot, after which what was there cannot be seen any more
+		if err := errors.Join(copyNested(sub, "/", beside), run.keepReplaced()); err != nil {
 			return err
 		}
 	}
@@ -128,7 +128,7 @@ func (run *run) swapped() (bool, error) {
 	return id != s.Was, err
 }
 
-// keepReplaced takes a snapshot of what was there: after the exchange, so that nothing is missing in it that was written until then.
+// keepReplaced takes a snapshot of what was there: after an exchange, so that nothing is missing in it that was written until then.
 func (run *run) keepReplaced() error {
 	s := run.restores
 	if s.Was == 0 {

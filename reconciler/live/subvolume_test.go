@@ -1,11 +1,14 @@
 package live_test
 
 import (
+	"os/exec"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/opdbus/opdbus/reconciler/faulttest"
 )
 
 // A root that packages write to is snapshotted with each run, and goes back with a reboot; another subvolume goes back at once.
@@ -69,6 +72,38 @@ func TestSubvolumes(t *testing.T) {
 		code, _ := h.Run(t.Context(), "test", "-e", "/root/lost")
 		assert.Equal(t, 1, code)
 		assert.Equal(t, "ii", installed())
+	})
+	t.Run("a restore of the root that is killed is as before or as after", func(t *testing.T) {
+		h := h.within(t)
+		restore := func() *exec.Cmd {
+			return h.Traceable(t.Context(), "opdbus", "restore", "--auto-approve", "--subvolume", first("pre-subvolume-root"))
+		}
+		after := faulttest.Called("flock", "/lock", 1)
+		byDefault := func() string { return strings.Fields(h.Do("btrfs", "subvolume", "get-default", "/"))[1] }
+		kept := func() string {
+			return h.Do("sh", "-c", "ls /var/lib/op-dbus/subvolumes /var/lib/op-dbus/staging/snapshots")
+		}
+		was := byDefault()
+		counts := map[string]int{}
+		for n := 1; ; n += 2 {
+			before := kept()
+			r := faulttest.Run(t, restore(), faulttest.Options{After: after, KillAt: n})
+			if !r.Hit {
+				break
+			}
+			h.must(0, "recover")
+			if byDefault() == was {
+				counts["before"]++
+				assert.Equal(t, before, kept(), "%d", n)
+			} else {
+				counts["after"]++
+				assert.NotEqual(t, before, kept(), "%d", n)
+			}
+			h.Do("btrfs", "subvolume", "set-default", was, "/")
+		}
+		t.Log(counts)
+		assert.Positive(t, counts["before"])
+		assert.Positive(t, counts["after"])
 	})
 	t.Run("is refused where the boot would not take it", func(t *testing.T) {
 		h := h.within(t)
