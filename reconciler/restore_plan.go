@@ -152,3 +152,29 @@ func (r *Reconciler) restoredBeside(s *journal.Subvolume, run int) string {
 	real := r.Host.Path(s.Path)
 	return filepath.Join(filepath.Dir(real), "."+filepath.Base(real)+".opdbus")
 }
+
+// noRestoreSince refuses to take an earlier run for the last one where that restored a subvolume, which has no steps to be taken back.
+func (r *Reconciler) noRestoreSince(run int) error {
+	runs, err := journal.Runs(r.Store.JournalDir())
+	if err != nil {
+		return err
+	}
+	for _, n := range slices.Backward(runs) {
+		if n <= run {
+			break
+		}
+		story, err := journal.Read(r.Store.JournalDir(), n)
+		if err != nil {
+			return err
+		}
+		if story == nil || story.Run.Subvolume == nil || story.End == nil || story.End.Outcome != journal.Applied {
+			continue
+		}
+		how := fmt.Sprintf("opdbus undo %d takes back the run before it", run)
+		if kept, err := r.setOf(n); err == nil && len(kept) > 0 {
+			how = fmt.Sprintf("opdbus restore --subvolume %s takes that back, and ", kept[0].Name) + how
+		}
+		return fmt.Errorf("the last run, %d, restored the subvolume %s; %s", n, story.Run.Subvolume.Path, how)
+	}
+	return nil
+}

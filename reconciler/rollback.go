@@ -77,6 +77,9 @@ func (b *back) everything(o RollbackOptions) (err error) {
 			if err != nil {
 				return err
 			}
+			if err := b.noRestoreSince(last.Run); err != nil {
+				return err
+			}
 			from.Run = last.Run
 		} else if _, err := b.stepsOf(o.Run); err != nil {
 			return err
