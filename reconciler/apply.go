@@ -70,10 +70,7 @@ type run struct {
 // Apply makes a plan so. Its caller holds the lock and has recovered what was cut off. The number of the run is returned
 // even when it fails; 0 when nothing was begun.
 func (r *Reconciler) Apply(ctx context.Context, plan *state.Plan, o ApplyOptions) (int, error) {
-	var left *UndeletedError
-	if _, err := r.FinishPruning(ctx); errors.As(err, &left) {
-		r.Log.Warn("cannot delete all snapshots that are to go; it is tried again by the next run", "error", err)
-	} else if err != nil {
+	if err := r.finishPruningOrWarn(ctx); err != nil {
 		return 0, err
 	}
 	owned, err := ledger.Load(r.Store.Ledger())

@@ -163,6 +163,18 @@ func (r *Reconciler) FinishPruning(ctx context.Context) (deleted int, err error)
 	return len(p.Names), p.Finish()
 }
 
+// finishPruningOrWarn is FinishPruning before a run, which takes names of snapshots again. What cannot be deleted keeps its name, and keeps no
+// run from beginning.
+func (r *Reconciler) finishPruningOrWarn(ctx context.Context) error {
+	var left *UndeletedError
+	_, err := r.FinishPruning(ctx)
+	if errors.As(err, &left) {
+		r.Log.Warn("cannot delete all snapshots that are to go; it is tried again by the next run", "error", err)
+		return nil
+	}
+	return err
+}
+
 // awaitPruning takes over the pruning that there is, when nobody is at it any more; nil when there is none.
 func (r *Reconciler) awaitPruning(ctx context.Context) (*Pruning, error) {
 	for {

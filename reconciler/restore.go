@@ -1,6 +1,7 @@
 package reconciler
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -16,7 +17,10 @@ import (
 
 // RestoreSubvolume exchanges the subvolume for a copy of the snapshot, in one step, and keeps what was there as a snapshot. That of a
 // mounted root is exchanged by the next boot. Its caller holds the lock, and has recovered what was cut off.
-func (r *Reconciler) RestoreSubvolume(p *SubvolumeRestore, command string) error {
+func (r *Reconciler) RestoreSubvolume(ctx context.Context, p *SubvolumeRestore, command string) error {
+	if err := r.finishPruningOrWarn(ctx); err != nil {
+		return err
+	}
 	owned, err := ledger.Load(r.Store.Ledger())
 	if err != nil {
 		return err
@@ -147,7 +151,8 @@ func (run *run) keepReplaced() error {
 	return err
 }
 
-// dropReplaced deletes what stands beside a subvolume: what was exchanged and is kept as a snapshot, or a copy that did not come to be. A root is in use until the next boot, and stays.
+// dropReplaced deletes what stands beside a subvolume: what was exchanged and is kept as a snapshot, or a copy that did not come to be. A
+// root is in use until the next boot, and stays.
 func (run *run) dropReplaced() error {
 	s := run.restores
 	beside := run.restoredBeside(s, run.number)

@@ -47,7 +47,7 @@ func (a *app) restoreSubvolume(c *cobra.Command, args []string, f *rollbackFlags
 		return err
 	}
 	defer a.unlock(lock)
-	if err := r.RestoreSubvolume(p, commandLine(c, args)+" --subvolume"); err != nil {
+	if err := r.RestoreSubvolume(c.Context(), p, commandLine(c, args)+" --subvolume"); err != nil {
 		return err
 	}
 	if f.json {
