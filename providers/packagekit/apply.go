@@ -108,7 +108,7 @@ func (p *packages) failed(ctx context.Context, what string, err error) error {
 	}
 	err = fmt.Errorf("cannot %s: %w", what, err)
 	// PackageKit may have ended without dpkg. Who takes back what was done here begins when dpkg is where it stays.
-	if busy := p.kit.dpkg.rest(context.WithoutCancel(ctx)); busy != nil {
+	if busy := p.kit.dpkg.rest(context.WithoutCancel(ctx), dpkgLock); busy != nil {
 		return errors.Join(err, busy)
 	}
 	unfinished, look := p.kit.dpkg.unfinished()

@@ -2,6 +2,7 @@ package packagekit
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -99,9 +100,15 @@ func (e *lockedError) Error() string {
 	return fmt.Sprintf("the package system is locked: %s works on dpkg's records. Wait until it has ended, and try again", e.process)
 }
 
-// user is the process that works on dpkg's records now, which holds its lock (fcntl(2)); nil when nobody does.
-func (d dpkg) user() *lockedError {
-	f, err := os.Open(filepath.Join(d.dir, "lock"))
+// The locks of dpkg: who has dpkg run for it holds the first all the time, and dpkg the second while it runs.
+const (
+	frontendLock = "lock-frontend"
+	dpkgLock     = "lock"
+)
+
+// user is the process that works on dpkg's records now, which holds a lock (fcntl(2)); nil when nobody does.
+func (d dpkg) user(lock string) *lockedError {
+	f, err := os.Open(filepath.Join(d.dir, lock))
 	if err != nil {
 		return nil
 	}
@@ -119,10 +126,13 @@ func (d dpkg) user() *lockedError {
 // patience is how long somebody else may work on dpkg's records until that is an error; PackageKit's own is the same.
 const patience = 10 * time.Second
 
-// rest waits until nobody works on dpkg's records.
-func (d dpkg) rest(ctx context.Context) error {
+// rest waits until nobody holds any of these locks.
+func (d dpkg) rest(ctx context.Context, locks ...string) error {
 	for end := time.After(patience); ; {
-		user := d.user()
+		var user *lockedError
+		for _, lock := range locks {
+			user = cmp.Or(user, d.user(lock))
+		}
 		if user == nil {
 			return nil
 		}
@@ -143,7 +153,7 @@ func (d dpkg) settle(ctx context.Context) error {
 	if err != nil || len(journal) == 0 {
 		return err
 	}
-	if err := d.rest(ctx); err != nil {
+	if err := d.rest(ctx, frontendLock, dpkgLock); err != nil {
 		return err
 	}
 	// It sets no selections, as there are none in what it reads.

@@ -120,7 +120,7 @@ func (t *running) wait(ctx context.Context) (*answer, error) {
 			t.tell("PackageKit: stopping")
 			late, look = time.After(farewell), time.After(0)
 		case <-look:
-			if look = nil; t.dpkg.user() != nil {
+			if look = nil; t.dpkg.user(dpkgLock) != nil {
 				look = time.After(glance)
 			} else {
 				_ = t.call(context.WithoutCancel(ctx), "Cancel") // what refuses goes on to its own end

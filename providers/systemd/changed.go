@@ -11,7 +11,7 @@ import (
 )
 
 // Changed says when that of a unit last changed which is not as it was made: when it was started or stopped by systemd's record, else by
-// the times of files. Of the links by which it is enabled there is none that would tell.
+// the times of files and links.
 func (p *units) Changed(ctx context.Context, item state.Item[Unit]) (time.Time, error) {
 	made := item.Want
 	live, err := p.Read(ctx, made)
@@ -30,6 +30,11 @@ func (p *units) Changed(ctx context.Context, item state.Item[Unit]) (time.Time, 
 	}
 	if !same(live.Active, made.Active) {
 		if err := later(p.stateChanged(ctx, made.Name)); err != nil {
+			return last, err
+		}
+	}
+	if !same(live.Enabled, made.Enabled) {
+		if err := later(p.enablementChanged(ctx, made.Name)); err != nil {
 			return last, err
 		}
 	}
@@ -63,6 +68,43 @@ func (p *units) stateChanged(ctx context.Context, unit string) (time.Time, error
 		return time.Time{}, nil
 	}
 	return time.UnixMicro(int64(usec)), nil
+}
+
+// enablementChanged is when a unit was last enabled or disabled, by the links that its file asks for; zero where it asks for none.
+func (p *units) enablementChanged(ctx context.Context, unit string) (last time.Time, err error) {
+	t, err := p.files.fs.Open()
+	if err != nil {
+		return last, err
+	}
+	defer t.Close()
+	l, err := p.links(ctx, t)
+	if err != nil {
+		return last, err
+	}
+	file, err := l.find(unit)
+	if template := templateOf(unit); err == nil && file.dir == "" && template != "" {
+		file, err = l.find(template)
+	}
+	if err != nil || !file.regular {
+		return last, err
+	}
+	content, err := t.ReadFile(file.dir+"/"+file.name, limit)
+	if err != nil {
+		return last, fmt.Errorf("cannot read what enables %s: %w", unit, err)
+	}
+	for _, dir := range wantedIn(string(content)) {
+		at, err := p.files.fs.Changed(pathOf(dir + "/" + unit))
+		if err == nil && at.IsZero() { // systemd removes a directory with its last link
+			at, err = p.files.fs.Changed(pathOf(dir))
+		}
+		if err != nil {
+			return last, err
+		}
+		if at.After(last) {
+			last = at
+		}
+	}
+	return last, nil
 }
 
 // Changed says when a drop-in last changed.

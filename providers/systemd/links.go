@@ -200,7 +200,10 @@ func templateOf(name string) string {
 }
 
 // installable says whether a unit file surely says what enabling it is to do.
-func installable(content string) bool {
+func installable(content string) bool { return len(wantedIn(content)) > 0 }
+
+// wantedIn are the directories for the links by which a unit is enabled, as its file says.
+func wantedIn(content string) (dirs []string) {
 	section := ""
 	for line := range strings.Lines(content) {
 		line = strings.TrimSpace(line)
@@ -208,12 +211,13 @@ func installable(content string) bool {
 			section = line
 		}
 		name, value, _ := strings.Cut(line, "=")
-		switch strings.TrimSpace(name) {
-		case "WantedBy", "RequiredBy":
-			if section == "[Install]" && strings.TrimSpace(value) != "" {
-				return true
-			}
+		suffix := map[string]string{"WantedBy": ".wants", "RequiredBy": ".requires"}[strings.TrimSpace(name)]
+		if section != "[Install]" || suffix == "" {
+			continue
+		}
+		for _, by := range strings.Fields(value) {
+			dirs = append(dirs, by+suffix)
 		}
 	}
-	return false
+	return dirs
 }

@@ -55,13 +55,14 @@ func TestOnMachineWatch(t *testing.T) {
 
 func TestOnMachineChanged(t *testing.T) {
 	w := newWorld(t)
-	packaged(t, map[string]string{"c-run.service": runs})
+	packaged(t, map[string]string{"c-run.service": runs, "c-off.service": runs})
 	changed := func(o state.Object) time.Time {
 		at, err := w.kind(o).Changed(t.Context(), addr(o), o)
 		require.NoError(t, err)
 		return at
 	}
 	unit := w.make(systemd.Unit{Name: "c-run.service", Active: ptr(true), Enabled: ptr(true), Content: ptr("[Unit]\nDescription=c\n" + runs), Properties: map[string]string{"CPUWeight": "50"}})
+	off := w.make(systemd.Unit{Name: "c-off.service", Enabled: ptr(false)})
 	timer := w.make(systemd.Timer{Name: "c-timer", OnCalendar: "daily", Command: []string{"/bin/true"}})
 	dropIn := w.make(systemd.DropIn{Name: "c-run.service/c.conf", Content: "[Service]\nNice=5\n"})
 	assert.Zero(t, changed(unit), "nothing differs")
@@ -72,6 +73,8 @@ func TestOnMachineChanged(t *testing.T) {
 		{unit, "systemctl stop c-run.service"},
 		{unit, "systemctl start c-run.service; echo '#' >> " + systemD + "/c-run.service; systemctl daemon-reload"},
 		{unit, "sed -i '$d' " + systemD + "/c-run.service; systemctl daemon-reload; systemctl set-property --runtime c-run.service CPUWeight=60"},
+		{unit, "systemctl disable c-run.service"},
+		{off, "systemctl enable c-off.service"},
 		{timer, "systemctl stop c-timer.timer"},
 		{dropIn, "rm " + systemD + "/c-run.service.d/c.conf"},
 	} {
@@ -82,6 +85,7 @@ func TestOnMachineChanged(t *testing.T) {
 	}
 	w.drop(dropIn)
 	w.drop(timer)
+	w.drop(off)
 	w.drop(unit)
 }
 

@@ -30,6 +30,7 @@ type File struct {
 	Ours    bool   // it has the mark
 	Text    string // without the mark
 	Blocked string // why it cannot be such a file: it is no regular one
+	Link    string // where it leads, of a symlink
 	Owner   hostfs.Attributes
 }
 
@@ -43,10 +44,11 @@ func (f Files) Read(path string) (File, error) {
 		return File{}, err
 	}
 	defer t.Close()
-	return read(t, path)
+	return ReadIn(t, path)
 }
 
-func read(t *hostfs.Tree, path string) (file File, err error) {
+// ReadIn is Read in a tree that is open already.
+func ReadIn(t *hostfs.Tree, path string) (file File, err error) {
 	err = t.In(path, func(d *hostfs.Dir, name string) error {
 		st, err := d.Lstat(name)
 		if err != nil {
@@ -54,7 +56,14 @@ func read(t *hostfs.Tree, path string) (file File, err error) {
 		}
 		file.There = true
 		file.Owner = hostfs.Attributes{UID: int(st.Uid), GID: int(st.Gid), Mode: st.Mode & 0o7777}
-		if st.Mode&unix.S_IFMT != unix.S_IFREG {
+		switch st.Mode & unix.S_IFMT {
+		case unix.S_IFREG:
+		case unix.S_IFLNK:
+			if file.Link, err = d.Readlink(name); err != nil {
+				return err
+			}
+			file.Blocked = "a symlink to " + file.Link
+		default:
 			file.Blocked = "no regular file"
 		}
 		return nil
@@ -90,7 +99,7 @@ func (f Files) Write(path, text string) error {
 	if _, err := t.MkdirParents(path); err != nil {
 		return err
 	}
-	live, err := read(t, path)
+	live, err := ReadIn(t, path)
 	if err != nil {
 		return err
 	}
@@ -101,7 +110,7 @@ func (f Files) Write(path, text string) error {
 	if live.There && live.Text == text && live.Owner == owner {
 		return t.In(path, func(d *hostfs.Dir, name string) error { return d.ClearTemp(name) })
 	}
-	return put(t, path, live.There, Mark+text, owner)
+	return Put(t, path, live.There, Mark+text, owner)
 }
 
 // Replace has the file at path be of this text, marked or not, whoever wrote what stands there: that must be a regular file or nothing.
@@ -111,7 +120,7 @@ func (f Files) Replace(path, text string, owner hostfs.Attributes) error {
 		return err
 	}
 	defer t.Close()
-	live, err := read(t, path)
+	live, err := ReadIn(t, path)
 	if err != nil {
 		return err
 	}
@@ -125,10 +134,11 @@ func (f Files) Replace(path, text string, owner hostfs.Attributes) error {
 	if live.There && whole == text && live.Owner == owner {
 		return t.In(path, func(d *hostfs.Dir, name string) error { return d.ClearTemp(name) })
 	}
-	return put(t, path, live.There, text, owner)
+	return Put(t, path, live.There, text, owner)
 }
 
-func put(t *hostfs.Tree, path string, there bool, text string, owner hostfs.Attributes) error {
+// Put writes a file in one step, in place of what is there, if anything, which the caller has looked at.
+func Put(t *hostfs.Tree, path string, there bool, text string, owner hostfs.Attributes) error {
 	fill := func(file *os.File) error {
 		_, err := file.WriteString(text)
 		return err
@@ -148,16 +158,21 @@ func (f Files) Remove(path string, parents []string) error {
 		return err
 	}
 	defer t.Close()
-	live, err := read(t, path)
+	live, err := ReadIn(t, path)
 	if err != nil {
 		return err
 	}
-	if live.Ours {
+	return Clear(t, path, live.Ours, parents)
+}
+
+// Clear removes the file at path, if it is to go, with what a cut has left of its writing, and those of its parents that are empty.
+func Clear(t *hostfs.Tree, path string, goes bool, parents []string) error {
+	if goes {
 		if err := t.In(path, func(d *hostfs.Dir, name string) error { return d.Unlink(name) }); err != nil {
 			return err
 		}
 	}
-	err = t.In(path, func(d *hostfs.Dir, name string) error { return d.ClearTemp(name) })
+	err := t.In(path, func(d *hostfs.Dir, name string) error { return d.ClearTemp(name) })
 	if err != nil && !hostfs.IsMissing(err) {
 		return err
 	}
