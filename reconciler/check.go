@@ -68,7 +68,7 @@ func (r *Reconciler) tryCheck(ctx context.Context, c state.Check) error {
 		return conn.Close()
 	}
 	if c.Unit != "" {
-		return r.checkUnit(ctx, c.Unit)
+		return r.checkUnit(ctx, c)
 	}
 	return r.checkProperty(ctx, c)
 }

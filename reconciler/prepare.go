@@ -39,6 +39,7 @@ func (r *Reconciler) Prepare(ctx context.Context, config *state.Config) state.Di
 			}
 		}
 	}
+	diags = append(diags, r.senseless(config)...)
 	diags = append(diags, r.leaveOutLive(config)...)
 	diags = append(diags, duplicates(config)...)
 	diags = append(diags, unknownTriggers(config)...)

@@ -70,6 +70,17 @@ func asWanted(want any, v dbus.Variant) (any, error) {
 	return live, nil
 }
 
+// Explain says why there is no such property, in the words of who was asked. Of a value it says nothing: it may be a secret.
+func (p *properties) Explain(ctx context.Context, want Property, live *Property) string {
+	if live != nil {
+		return ""
+	}
+	if _, err := p.bus.Get(ctx, want.Service, want.path(), want.Interface, want.Property); err != nil {
+		return err.Error()
+	}
+	return ""
+}
+
 // Owns says whether what is there is what opdbus made it: anything but what it found. Where it found nothing, there is nothing to go back
 // to, and what is there stays.
 func (*properties) Owns(made *Property, live Property) bool {

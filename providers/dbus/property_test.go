@@ -147,6 +147,15 @@ func TestProperty(t *testing.T) {
 		assert.Nil(t, c.Before)
 	})
 
+	t.Run("why there is none is explained, and nothing is said of values", func(t *testing.T) {
+		none, nobody := property("None", "x"), property("Name", "x")
+		nobody.Service = "org.example.Nobody"
+		explain := func(want Property, live state.Object) string { return w.kind(want).Explain(t.Context(), want, live) }
+		assert.Equal(t, "org.example.Test cannot do Get: no such property", explain(none, nil))
+		assert.Contains(t, explain(nobody, nil), "nobody offers org.example.Nobody on the bus")
+		assert.Empty(t, explain(property("Name", "x"), property("Name", "y")))
+	})
+
 	t.Run("a block cannot become that of another property", func(t *testing.T) {
 		made := w.make(nil, property("Name", "x"))
 		other := property("Name", "y")

@@ -72,7 +72,7 @@ func TestDBus(t *testing.T) {
 	})
 	t.Run("a health check asks for a property", func(t *testing.T) {
 		h := h.within(t)
-		healthy := func(property, equals string) {
+		healthy := func(service, property, equals string) {
 			h.config(fmt.Sprintf(`plugin "dbus" {
   property "pretty" {
     service   = "org.freedesktop.hostname1"
@@ -88,7 +88,7 @@ func TestDBus(t *testing.T) {
   health "named" {
     retries = 1
     dbus_property = {
-      service   = "org.freedesktop.hostname1"
+      service   = %q
       path      = "/org/freedesktop/hostname1"
       interface = "org.freedesktop.hostname1"
       property  = %q
@@ -96,15 +96,18 @@ func TestDBus(t *testing.T) {
     }
   }
 }
-`, property, equals))
+`, service, property, equals))
 		}
-		healthy("PrettyHostname", "Other")
+		const hostname = "org.freedesktop.hostname1"
+		healthy(hostname, "PrettyHostname", "Other")
 		out := h.must(5, "apply", "--auto-approve")
 		assert.Contains(t, out, `org.freedesktop.hostname1.PrettyHostname of org.freedesktop.hostname1 at /org/freedesktop/hostname1 is "Checked", and "Other" is wanted`)
 		assert.Equal(t, "Before", pretty())
-		healthy("None", "Other")
+		healthy(hostname, "None", "Other")
 		assert.Contains(t, h.must(5, "apply", "--auto-approve"), "no property None")
-		healthy("PrettyHostname", "Checked")
+		healthy("org.example.Absent", "PrettyHostname", "Other")
+		assert.Contains(t, h.must(5, "apply", "--auto-approve"), "nobody offers org.example.Absent on the bus")
+		healthy(hostname, "PrettyHostname", "Checked")
 		h.must(0, "release")
 		h.must(0, "apply", "--auto-approve")
 		assert.Equal(t, "Checked", pretty())

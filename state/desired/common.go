@@ -126,7 +126,7 @@ func (l *loader) busProperty(h healthBlock) *state.BusProperty {
 	}
 	for _, name := range slices.Sorted(maps.Keys(given)) {
 		if !slices.Contains([]string{"service", "path", "interface", "property", "equals"}, name) {
-			l.diags.Errorf(h.attr("dbus_property"), "Invalid dbus_property", form, "it has no "+name)
+			l.diags.Errorf(h.attr("dbus_property"), "Invalid dbus_property", form, name+" is no part of it")
 			return nil
 		}
 	}
