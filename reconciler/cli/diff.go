@@ -80,7 +80,7 @@ func (l *loadFlags) only(path string) (dir string, err error) {
 		return path, nil // what is wrong with a directory is told by whoever reads it
 	}
 	if l.file = filepath.Base(path); !desired.IsConfig(l.file) {
-		return "", fmt.Errorf("cannot compare %s: only *.hcl and *.hcl.json files declare what is wanted; documents of other tools cannot be read", path)
+		return "", fmt.Errorf("cannot compare %s: it takes a configuration: a directory, or one of its *.hcl and *.hcl.json files. Saved plans, and documents of other tools such as a state.json, cannot be compared", path)
 	}
 	return filepath.Dir(path), nil
 }
