@@ -105,6 +105,7 @@ func restarted(t *testing.T) {
 	t.Helper()
 	do(t, "systemctl", "reset-failed", "systemd-resolved")
 	do(t, "systemctl", "restart", "systemd-resolved")
+	do(t, "resolvectl", "dns") // it may take its name on the bus a little later, which this waits for
 }
 
 func refuses(t *testing.T, o thing, a Resolver) {
