@@ -24,7 +24,7 @@ func Kinds(host state.Host, bus *sysbus.Bus) state.Kinds {
 	m := manager{bus}
 	fs := hostfs.FS{Root: host.Root, Closed: []string{host.Store}}
 	return state.Kinds{
-		state.KindOf[Linger]("login1", "linger", &lingers{m, fs}),
+		state.KindOf[Linger]("login1", "linger", &lingers{manager: m, fs: fs}),
 		state.KindOf[SessionRule]("login1", "session", &sessions{m}),
 		state.KindOf[Settings]("login1", "settings", &settings{m, marked.Files{FS: fs}}),
 		state.KindOf[Inhibitor]("login1", "inhibit", &inhibitors{m}),

@@ -9,8 +9,10 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 
 	"github.com/opdbus/opdbus/providers/internal/hostfs"
+	"github.com/opdbus/opdbus/providers/internal/sysbus"
 	"github.com/opdbus/opdbus/providers/internal/watch"
 	"github.com/opdbus/opdbus/state"
 )
@@ -56,6 +58,8 @@ func file(name string) string { return strings.ReplaceAll(name, `\`, `\\`) }
 type lingers struct {
 	manager manager
 	fs      hostfs.FS
+
+	unanswered atomic.Bool // logind has not answered a call, and may carry it out later
 }
 
 // Live says that lingering is a state of a running logind, for state.Live.
@@ -113,19 +117,44 @@ func (p *lingers) Apply(ctx context.Context, before, after *Linger) error {
 	default:
 		return nil
 	}
+	if err := p.set(ctx, name, enabled); err != nil {
+		return fmt.Errorf("cannot set whether %s lingers: %w", name, err)
+	}
+	return nil
+}
+
+func (p *lingers) set(ctx context.Context, name string, enabled bool) error {
+	if err := p.settle(ctx); err != nil {
+		return err
+	}
 	files, err := p.files()
 	if err != nil || slices.Contains(files, file(name)) == enabled {
 		return err
 	}
 	uid, err := lookUp(ctx, name)
-	if err == nil {
-		const interactive = false
-		err = p.manager.call(ctx, "SetUserLinger", []any{uid, enabled, interactive})
-	}
 	if err != nil {
-		return fmt.Errorf("cannot set whether %s lingers: %w", name, err)
+		return err
 	}
-	return nil
+	const interactive = false
+	err = p.manager.call(ctx, "SetUserLinger", []any{uid, enabled, interactive})
+	var e *sysbus.Error
+	if err != nil && (!errors.As(err, &e) || e.Name == sysbus.NoReply) {
+		p.unanswered.Store(true)
+	}
+	return err
+}
+
+// settle waits until logind has done what it did not answer. It does what it is asked one after the other; until then, that a file is not
+// there does not say that it will not come. Once opdbus has ended, logind refuses what it had asked for.
+func (p *lingers) settle(ctx context.Context) error {
+	if !p.unanswered.Swap(false) {
+		return nil
+	}
+	err := p.manager.bus.Call(ctx, sysbus.Call{Service: service, Path: managerPath, Method: "org.freedesktop.DBus.Peer.Ping"})
+	if err != nil {
+		p.unanswered.Store(true)
+	}
+	return err
 }
 
 // lookUp finds a user's number. What this process cannot find by itself it asks getent(1) for, which knows of all sources of users.

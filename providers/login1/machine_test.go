@@ -6,6 +6,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -119,6 +120,19 @@ func TestOnMachineLinger(t *testing.T) {
 		require.NoError(t, err)
 		assert.Contains(t, listed, yes)
 		hears(t, o, yes, func() { do(t, "loginctl", "disable-linger", "lena") })
+	})
+	t.Run("what logind was asked for and did not answer is waited for before it is taken back", func(t *testing.T) {
+		require.NoFileExists(t, "/var/lib/systemd/linger/lena")
+		do(t, "systemctl", "kill", "--signal=STOP", "systemd-logind")
+		goOn := sync.OnceFunc(func() { do(t, "systemctl", "kill", "--signal=CONT", "systemd-logind") })
+		defer goOn()
+		short, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
+		defer cancel()
+		require.Error(t, o.kind.Apply(short, state.Site{}, []state.Change{{Addr: o.addr, After: yes}}))
+		time.AfterFunc(time.Second, goOn)
+		require.NoError(t, o.apply(yes, nil))
+		do(t, "loginctl", "list-users") // is answered after what came before it
+		assert.NoFileExists(t, "/var/lib/systemd/linger/lena", "it does not come true late")
 	})
 	t.Run("an unknown user is said to be", func(t *testing.T) {
 		ghost := on(t, kinds, "linger", "ghost")
