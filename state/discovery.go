@@ -20,7 +20,10 @@ func WithoutStarting(ctx context.Context) context.Context {
 func MayStart(ctx context.Context) bool { return ctx.Value(withoutStarting{}) == nil }
 
 // A NotRunningError says that a service could not be asked because it does not run and was not to be started.
-type NotRunningError struct{ Service string }
+type NotRunningError struct {
+	Service   string
+	Startable bool // the bus can start it
+}
 
 func (e *NotRunningError) Error() string { return e.Service + " does not run" }
 

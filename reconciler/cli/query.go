@@ -25,6 +25,7 @@ type queried struct {
 	NotRunning string `json:"not_running,omitempty"`
 
 	version, provider, stage string
+	startable                bool  // of NotRunning: the bus can start it
 	err                      error // why nobody can tell what is live
 }
 
@@ -66,7 +67,7 @@ their interfaces and properties. It changes nothing, and starts no service unles
 			case plugin != "all" && rows[0].Service != nil:
 				return a.serviceTable(rows[0])
 			case plugin != "all" && rows[0].NotRunning != "":
-				fmt.Fprintf(a.err, "%s does not run; --activate starts it.\n", rows[0].NotRunning)
+				fmt.Fprintln(a.err, rows[0].stopped())
 				return nil
 			case plugin != "all" && rows[0].Live != nil:
 				return a.liveTable(rows[0].Live)

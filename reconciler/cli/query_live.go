@@ -63,7 +63,7 @@ func (a *app) queryLive(ctx context.Context, r *reconciler.Reconciler, rows []qu
 		}
 		var stopped *state.NotRunningError
 		if row.Live, row.err = a.live(asked, r.Host.Root, kinds); errors.As(row.err, &stopped) {
-			row.NotRunning, row.err = stopped.Service, nil
+			row.NotRunning, row.startable, row.err = stopped.Service, stopped.Startable, nil
 		} else if row.err != nil {
 			row.err = fmt.Errorf("cannot tell what is live of plugin %s: %w", row.Name, row.err)
 		}
@@ -142,6 +142,14 @@ func (a *app) live(ctx context.Context, root string, kinds state.Kinds) (map[str
 		}
 	}
 	return live, nil
+}
+
+// stopped says why nothing is told of what is live, and what to do about it.
+func (q queried) stopped() string {
+	if !q.startable {
+		return q.NotRunning + " does not run, and the bus knows nothing that starts it: it may not be installed."
+	}
+	return q.NotRunning + " does not run; --activate starts it."
 }
 
 // text is a plugin's live state in a few words.

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"errors"
+	"os"
 	"os/exec"
 	"strings"
 	"syscall"
@@ -15,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/opdbus/opdbus/providers/internal/sysbus"
+	"github.com/opdbus/opdbus/state"
 )
 
 // daemon is a bus of the test's own.
@@ -23,7 +25,11 @@ func daemon(t *testing.T) (address string, process *exec.Cmd) {
 	if _, err := exec.LookPath("dbus-daemon"); err != nil {
 		t.Fatalf("needs dbus-daemon: %v", err)
 	}
+	data := t.TempDir()
+	require.NoError(t, os.MkdirAll(data+"/dbus-1/services", 0o755))
+	require.NoError(t, os.WriteFile(data+"/dbus-1/services/"+startable+".service", []byte("[D-BUS Service]\nName="+startable+"\nExec=/bin/false\n"), 0o600))
 	cmd := exec.Command("dbus-daemon", "--session", "--nofork", "--print-address=1", "--address=unix:dir="+t.TempDir())
+	cmd.Env = append(os.Environ(), "XDG_DATA_HOME="+data)
 	out, err := cmd.StdoutPipe()
 	require.NoError(t, err)
 	require.NoError(t, cmd.Start())
@@ -42,7 +48,10 @@ const (
 	path    = dbus.ObjectPath("/org/example/Test")
 )
 
-const busService = "org.freedesktop.DBus"
+const (
+	busService = "org.freedesktop.DBus"
+	startable  = "org.example.Startable" // it is not running, and the bus knows what to start
+)
 
 // tester is a service: it answers, refuses, and hangs.
 type tester struct{ hang chan struct{} }
@@ -117,6 +126,19 @@ func TestBus(t *testing.T) {
 		err = bus.Call(t.Context(), sysbus.Call{Service: "org.example.Nobody", Path: "/", Method: "a.b.C"})
 		require.ErrorContains(t, err, "nobody offers org.example.Nobody on the bus")
 		require.ErrorContains(t, bus.Call(t.Context(), call("Echo", "x"), new(int)), "answered Echo with something else than it should")
+	})
+
+	t.Run("a service that does not run is not started where that is not wanted", func(t *testing.T) {
+		for _, c := range []state.NotRunningError{{Service: startable, Startable: true}, {Service: "org.example.Nobody"}} {
+			var stopped *state.NotRunningError
+			require.ErrorAs(t, bus.Call(state.WithoutStarting(t.Context()), sysbus.Call{Service: c.Service, Path: "/", Method: "a.b.C"}), &stopped)
+			assert.Equal(t, c, *stopped)
+		}
+		require.NoError(t, bus.Call(state.WithoutStarting(t.Context()), call("Echo", "x"), new(string)), "one that runs is asked")
+		err := bus.Call(t.Context(), sysbus.Call{Service: startable, Path: "/", Method: "a.b.C"})
+		var e *sysbus.Error
+		require.ErrorAs(t, err, &e)
+		assert.Equal(t, "org.freedesktop.DBus.Error.Spawn.ChildExited", e.Name, "else it is started, and this one fails to")
 	})
 
 	t.Run("a service that hangs is an error that names it", func(t *testing.T) {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 	"time"
 
@@ -87,7 +88,7 @@ func failed(ctx context.Context, conn *connection, c Call, timeout time.Duration
 	case errors.As(err, &answer):
 		e.Name, e.Message = answer.Name, said(answer)
 		if !state.MayStart(ctx) && (e.Name == NoOwner || e.Name == ServiceUnknown) {
-			e.err = &state.NotRunningError{Service: c.Service}
+			e.err = &state.NotRunningError{Service: c.Service, Startable: conn.starts(ctx, c.Service)}
 		}
 	case ctx.Err() != nil: // the caller's own end, which the caller knows of
 		return fmt.Errorf("cannot wait for %s to answer %s: %w", c.Service, e.Method, ctx.Err())
@@ -99,6 +100,13 @@ func failed(ctx context.Context, conn *connection, c Call, timeout time.Duration
 		e.Message = err.Error()
 	}
 	return e
+}
+
+// starts says whether the bus can start a service, as far as that can be told.
+func (conn *connection) starts(ctx context.Context, service string) bool {
+	var names []string
+	err := conn.call(ctx, Call{Service: busName, Path: busPath, Method: busCalls + "ListActivatableNames"}, &names)
+	return err != nil || slices.Contains(names, service)
 }
 
 // said is what an answer says to people.
