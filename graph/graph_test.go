@@ -171,7 +171,7 @@ func TestCost(t *testing.T) {
 		{"a long cycle", func(g *graph.Graph[int], i int) { g.Need(i, (i+1)%n) }},
 		{"many cycles", func(g *graph.Graph[int], i int) { g.Need(i, i^1) }},
 	} {
-		t.Run(c.what+" of 100,000 sorts in less than a second", func(t *testing.T) {
+		t.Run(c.what+" of 100,000 sorts without looking at each pair", func(t *testing.T) {
 			g := graph.New(cmp.Compare[int])
 			for i := range n {
 				c.build(g, i)
@@ -181,7 +181,7 @@ func TestCost(t *testing.T) {
 			took := time.Since(start)
 			var cycle *graph.CycleError[int]
 			assert.True(t, len(order) >= n || errors.As(err, &cycle))
-			assert.Less(t, took, time.Second)
+			assert.Less(t, took, time.Minute, "a tenth of a second where nothing else goes on, and many minutes were it the square of that")
 			t.Log(took)
 		})
 	}
