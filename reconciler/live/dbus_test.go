@@ -163,6 +163,10 @@ func TestDBus(t *testing.T) {
 		assert.Regexp(t, `(?m)^login1 .* \d+ objects?$`, out)
 		assert.Contains(t, h.must(0, "query", "--plugin", "packagekit"), "org.freedesktop.PackageKit does not run; --activate starts it.")
 		assert.Contains(t, h.must(0, "query", "--plugin", "packagekit", "--json"), `"not_running": "org.freedesktop.PackageKit"`)
+		const file = "/usr/share/dbus-1/system-services/org.freedesktop.PackageKit.service"
+		h.Do("sh", "-c", "mv "+file+" /root/PackageKit.service && systemctl reload dbus")
+		assert.Contains(t, h.must(0, "query", "--plugin", "packagekit"), "org.freedesktop.PackageKit does not run, and the bus knows nothing that starts it")
+		h.Do("sh", "-c", "mv /root/PackageKit.service "+file+" && systemctl reload dbus")
 		out = h.must(0, "plugin", "discover", "--write")
 		assert.Equal(t, before, running(), "what is looked at starts nothing")
 		assert.Contains(t, h.must(0, "query", "--plugin", "packagekit", "--activate"), "apt")

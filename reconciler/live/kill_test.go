@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -35,6 +36,14 @@ plugin "systemd" {
 }
 `
 
+// packages is a node of packagekit, one package that comes with another and one that goes.
+const packages = `
+plugin "packagekit" {
+  package "opdbus-test-b" {}
+  package "opdbus-test-conf" { ensure = "removed" }
+}
+`
+
 // others is a node of each provider besides systemd that is quick.
 const others = `
 plugin "login1" {
@@ -62,7 +71,7 @@ plugin "dbus" {
 
 // TestKill kills an apply that writes a unit file, enables and starts the unit and masks another, before each of its system calls that
 // change something or ask something of the bus, and recovers: units, their files and the ledger are as before or as after. Every sixth
-// point, unless OPDBUS_TEST_FAULTS=all.
+// point, unless OPDBUS_TEST_STRIDE or OPDBUS_TEST_FAULTS=all says otherwise.
 func TestKill(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)
@@ -71,16 +80,25 @@ func TestKill(t *testing.T) {
 	h.killEach(killed, 6, h.state)
 }
 
-// TestKillOthers is TestKill for the other providers, a node each, at every twentieth point.
+// TestKillOthers is TestKill for the other providers: those that are quick, a node each, at every twentieth point, and packages at a few. While
+// PackageKit is at work opdbus calls nothing; for that there is TestPackageKit.
 func TestKillOthers(t *testing.T) {
 	t.Parallel()
-	h := newHost(t)
-	h.Do("sh", "-c", `useradd alice; hostnamectl set-hostname --pretty "As it was"
+	all := newHost(t)
+	all.Put("/etc/dpkg/dpkg.cfg.d/fast", "force-unsafe-io\n", 0o644)
+	all.Do("sh", "-c", `apt-get install -qq -y opdbus-test-conf; useradd alice; hostnamectl set-hostname --pretty "As it was"
 ip link add v0 type veth peer name v1; ip link set v0 up; ip link set v1 up; until resolvectl dns v0 192.0.2.77; do sleep 0.1; done`)
-	h.killEach(others, 20, func() string { return h.logind() + h.resolver() + h.Do("hostnamectl", "--pretty") })
+	t.Run("logind, resolved and a property", func(t *testing.T) {
+		h := all.within(t)
+		h.killEach(others, 20, func() string { return h.logind() + h.resolver() + h.Do("hostnamectl", "--pretty") })
+	})
+	t.Run("packages", func(t *testing.T) {
+		h := all.within(t)
+		h.killEach(packages, 26, h.packages)
+	})
 }
 
-// killEach kills an apply of a configuration before every step-th of its calls, and recovers. live tells what it changes.
+// killEach kills an apply of a configuration before one of each step of its calls, the middle one, and recovers. live tells what it changes.
 func (h *host) killEach(config string, step int, live func() string) {
 	t := h.t
 	t.Helper()
@@ -109,10 +127,15 @@ sed 's/.*"nodes"//; s/"run":[0-9]*//' /var/lib/op-dbus/state/ledger.json | grep 
 	require.Equal(t, before, state())
 
 	counts := map[string]int{}
+	if stride := os.Getenv("OPDBUS_TEST_STRIDE"); stride != "" {
+		var err error
+		step, err = strconv.Atoi(stride)
+		require.NoError(t, err)
+	}
 	if os.Getenv("OPDBUS_TEST_FAULTS") == "all" {
 		step = 1
 	}
-	for n := 1; n <= whole.Count; n += step {
+	for n := (step + 1) / 2; n <= whole.Count; n += step {
 		t.Run(fmt.Sprint(n), func(t *testing.T) {
 			var said strings.Builder
 			cmd := apply()

@@ -84,7 +84,6 @@ func TestStopped(t *testing.T) {
 	})
 	t.Run("a package system that apt has locked is an error that says so, and what was changed is taken back", func(t *testing.T) {
 		h := all.within(t)
-		h.must(0, "release")
 		before := host(h)
 		h.config(fmt.Sprintf(first, "") + `
 plugin "packagekit" {
@@ -92,9 +91,8 @@ plugin "packagekit" {
   package "opdbus-test-b" {}
 }
 `)
-		h.Do("sh", "-c", `touch /run/opdbus-test-slow
-systemd-run --quiet --unit=apt apt-get install -qq -y opdbus-test-slow
-until pgrep -f opdbus-test-slow.postinst >/dev/null; do sleep 0.1; done`)
+		h.must(0, "release")
+		h.Do("sh", "-c", "touch /run/opdbus-test-slow; systemd-run --quiet --unit=apt apt-get install -qq -y opdbus-test-slow\n"+settingUp)
 		out := h.must(5, "apply", "--auto-approve")
 		assert.Contains(t, out, "the package system is locked: ")
 		h.Do("sh", "-c", `rm /run/opdbus-test-slow; while systemctl is-active --quiet apt; do sleep 0.1; done; apt-get purge -qq -y opdbus-test-slow`)

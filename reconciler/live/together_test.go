@@ -35,6 +35,7 @@ plugin "login1" {
   linger "alice" { enabled = true }
   linger "bob" { enabled = false }
   session "none-of-alice" { user = "alice" }
+  session "none-of-root" { user = "root" }
   settings "50-opdbus" { values = { IdleActionSec = "15min" } }
 }
 plugin "dnsresolver" {
@@ -92,7 +93,11 @@ hostnamectl set-hostname --pretty "As it was"`)
 	h.must(2, "plan", "--detailed-exitcode")
 	require.Equal(t, before, host(), "a plan changes nothing")
 
-	h.must(0, "apply", "--auto-approve")
+	// A rule is about root's sessions, and opdbus runs in one of these.
+	own := h.Do("systemd-run", "--quiet", "--collect", "--wait", "--pipe", "--property=PAMName=login", "--property=User=root",
+		"--setenv=XDG_SESSION_CLASS=user", "--setenv=XDG_SESSION_TYPE=tty", "--", "sh", "-c",
+		"opdbus --chdir /root/config apply --auto-approve && loginctl show-session $(printenv XDG_SESSION_ID) --property=Name --property=State")
+	assert.Contains(t, own, "Name=root\nState=active\n")
 
 	after := host()
 	assert.Equal(t, "active enabled 5", h.show("t-both.service", "ActiveState", "UnitFileState", "Nice"))
