@@ -63,8 +63,8 @@ var errGone = errors.New("the machine is gone")
 // unattended runs a command that writes to DIR/output, and returns its exit code.
 func (m *Machine) unattended(ctx context.Context, patience time.Duration, dir string, argv ...string) (code string, err error) {
 	m.t.Helper()
-	const script = `cd "$0"; "$@" >output 2>&1 </dev/null; echo $? >code.new; mv code.new code`
-	out, err := m.unit(ctx, nil, append([]string{"sh", "-c", script, dir}, argv...)...).CombinedOutput()
+	const script = `cd "$1"; shift; "$@" >output 2>&1 </dev/null; echo $? >code.new; mv code.new code`
+	out, err := m.unit(ctx, nil, script, append([]string{dir}, argv...)...).CombinedOutput()
 	if err != nil {
 		return "", fmt.Errorf("cannot start them: %w: %s", err, out)
 	}

@@ -3,6 +3,7 @@ package machine
 import (
 	"bytes"
 	"context"
+	"encoding/base64"
 	"errors"
 	"io"
 	"os"
@@ -89,16 +90,23 @@ func (m *Machine) guard() {
 // Cmd is a command in the machine, as root and with nothing of the test's environment. When it is killed, what runs in the machine goes
 // on.
 func (m *Machine) Cmd(ctx context.Context, argv ...string) *exec.Cmd {
-	return m.unit(ctx, []string{"--wait", "--pipe"}, append([]string{"sh", "-c", `"$@"`, "sh"}, argv...)...) // the shell tells of signals
+	return m.unit(ctx, []string{"--wait", "--pipe"}, `"$@"`, argv...) // the shell tells of signals
 }
 
-// unit has the machine's systemd start a command, as a unit, and so it may what the machine may: what nsenter(1) itself starts has all the
-// capabilities of the host's root, and could set the host's clock.
-func (m *Machine) unit(ctx context.Context, options []string, argv ...string) *exec.Cmd {
-	args := append(append([]string{"systemd-run", "--quiet", "--collect", "--setenv=HOME=/root", "--setenv=LANG=C.UTF-8"}, options...), "--")
+// unit has the machine's systemd start a script of the shell, with its arguments, as a unit, and so it may what the machine may: what
+// nsenter(1) itself starts has all the capabilities of the host's root, and could set the host's clock.
+//
+// The command line that systemd has is without a dollar sign: systemd 252 would expand variables in it, and where a daemon-reload makes it
+// read the unit's file before the unit is started, it would take $$ for two of them.
+func (m *Machine) unit(ctx context.Context, options []string, script string, argv ...string) *exec.Cmd {
+	var text strings.Builder
+	text.WriteString("set --")
 	for _, arg := range argv {
-		args = append(args, strings.ReplaceAll(arg, "$", "$$")) // systemd expands variables
+		text.WriteString(" '" + strings.ReplaceAll(arg, "'", `'\''`) + "'")
 	}
+	text.WriteString("\n" + script)
+	args := append([]string{"systemd-run", "--quiet", "--collect", "--setenv=HOME=/root", "--setenv=LANG=C.UTF-8"}, options...)
+	args = append(args, "--", "sh", "-c", "eval \"`echo "+base64.StdEncoding.EncodeToString([]byte(text.String()))+" | base64 -d`\"")
 	cmd := m.Traceable(ctx, args...)
 	cmd.WaitDelay = 5 * time.Second
 	return cmd

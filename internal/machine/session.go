@@ -38,7 +38,7 @@ func session(t testing.TB, user string, command func(context.Context, ...string)
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
 	cmd := command(ctx, "systemd-run", "--quiet", "--collect", "--wait", "--pipe", "--property=PAMName=login", "--property=User="+user,
-		"--setenv=XDG_SESSION_CLASS=user", "--setenv=XDG_SESSION_TYPE=tty", "--", "sh", "-c", `echo "session $$XDG_SESSION_ID"; cat`) // systemd expands variables
+		"--setenv=XDG_SESSION_CLASS=user", "--setenv=XDG_SESSION_TYPE=tty", "--", "sh", "-c", "echo session `printenv XDG_SESSION_ID`; cat") // without a dollar sign, as in unit
 	var failure strings.Builder
 	cmd.Stderr = &failure
 	stays, err := cmd.StdinPipe()

@@ -90,7 +90,7 @@ func TestOnMachineSession(t *testing.T) {
 	})
 	t.Run("that does not want to end is killed", func(t *testing.T) {
 		id := strings.TrimSpace(do(t, "sh", "-c", `systemd-run --quiet --collect --unit=stays --property=PAMName=login --property=User=sam \
-			--setenv=XDG_SESSION_CLASS=user --setenv=XDG_SESSION_TYPE=tty sh -c 'trap "" TERM HUP; echo $$XDG_SESSION_ID >/home/sam/id; while :; do sleep 1; done' &&
+			--setenv=XDG_SESSION_CLASS=user --setenv=XDG_SESSION_TYPE=tty sh -c 'trap "" TERM HUP; printenv XDG_SESSION_ID >/home/sam/id; while :; do sleep 1; done' &&
 			until [ -s /home/sam/id ]; do sleep 0.1; done; cat /home/sam/id`))
 		require.True(t, there(id))
 		require.NoError(t, o.apply(nil, rule))
@@ -109,7 +109,7 @@ func TestOnMachineSession(t *testing.T) {
 		defer end()
 		out, err := exec.Command("systemd-run", "--quiet", "--collect", "--wait", "--pipe", "--property=PAMName=login", "--property=User=root",
 			"--setenv=XDG_SESSION_CLASS=user", "--setenv=XDG_SESSION_TYPE=tty", "--setenv=OPDBUS_TEST_MACHINE=1",
-			"sh", "-c", "unset XDG_SESSION_ID; "+os.Args[0]+" -test.v -test.run='^TestInSession$'; echo code $$?").CombinedOutput()
+			"sh", "-c", "unset XDG_SESSION_ID; "+os.Args[0]+" -test.v -test.run='^TestInSession$' && echo code 0").CombinedOutput()
 		require.NoError(t, err, "%s", out)
 		assert.Contains(t, string(out), "--- PASS: TestInSession")
 		assert.Contains(t, string(out), "code 0")
