@@ -131,7 +131,7 @@ func (r *Reconciler) Apply(ctx context.Context, plan *state.Plan, o ApplyOptions
 		run.fired = err == nil
 	}
 	if err == nil {
-		err = run.takeSet(snapshot.Post, afterSteps)
+		err = run.takeSet(snapshot.Post, run.afterSteps())
 	}
 	return run.number, run.finish(ctx, err)
 }

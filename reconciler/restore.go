@@ -36,20 +36,20 @@ func (r *Reconciler) RestoreSubvolume(ctx context.Context, p *SubvolumeRestore, 
 	if now.was != p.was {
 		return &StaleError{fmt.Sprintf("the subvolume %s was exchanged since this was planned; nothing was changed", p.Subvolume)}
 	}
-	if p.Run, err = r.nextRun(owned); err != nil {
+	if p.By, err = r.nextRun(owned); err != nil {
 		return err
 	}
-	run := &run{Reconciler: r, number: p.Run, onFailure: OnFailureRollback, ledger: owned, before: owned.Head, rollback: "to snapshot " + p.Name,
+	run := &run{Reconciler: r, number: p.By, onFailure: OnFailureRollback, ledger: owned, before: owned.Head, rollback: "to snapshot " + p.Name,
 		started: time.Now().UTC().Truncate(time.Second), restores: &journal.Subvolume{Path: p.Subvolume, Snapshot: p.Name, Was: p.was, Root: p.Root}}
 	run.journal, err = journal.Create(r.Store.JournalDir(), journal.Run{
-		Run: p.Run, Command: command, Opdbus: r.Version, Host: r.MachineID, OnFailure: OnFailureRollback, Started: run.started, Before: owned.Head,
+		Run: p.By, Command: command, Opdbus: r.Version, Host: r.MachineID, OnFailure: OnFailureRollback, Started: run.started, Before: owned.Head,
 		Rollback: run.rollback, Registry: r.Host.Registry, Subvolume: run.restores,
 	})
 	if err != nil {
 		return err
 	}
 	if err := run.restore(p); err != nil {
-		failed := &FailedError{Run: p.Run, Err: fmt.Errorf("cannot restore the subvolume %s: %w", p.Subvolume, err), Outcome: journal.TakenBack, Policy: run.onFailure}
+		failed := &FailedError{Run: p.By, Err: fmt.Errorf("cannot restore the subvolume %s: %w", p.Subvolume, err), Outcome: journal.TakenBack, Policy: run.onFailure}
 		if failed.Undo = run.unrestore(); failed.Undo != nil {
 			failed.Outcome = journal.Broken
 		}
@@ -76,7 +76,11 @@ func (run *run) restore(p *SubvolumeRestore) error {
 		return err
 	}
 	if s.Root { // the host goes on with it until the next boot, after which what was there cannot be seen any more
-		if err := errors.Join(copyNested(sub, "/", beside), run.keepReplaced()); err != nil {
+		if err := copyNested(sub, "/", beside); err != nil {
+			return err
+		}
+		var err error
+		if p.Kept, err = run.keepReplaced(); err != nil {
 			return err
 		}
 	}
@@ -89,13 +93,12 @@ func (run *run) restore(p *SubvolumeRestore) error {
 	if err := run.carry(beside, run.Host.Path(s.Path)); err != nil {
 		return err
 	}
-	if err := run.keepReplaced(); err != nil {
-		return err
+	if s.Root {
+		return nil
 	}
-	if taken, err := run.setOf(run.number); err == nil && len(taken) > 0 {
-		p.Kept = taken[0].Name
-	}
-	return nil
+	var err error
+	p.Kept, err = run.keepReplaced()
+	return err
 }
 
 // swap has the copy beside take the subvolume's place.
@@ -132,23 +135,21 @@ func (run *run) swapped() (bool, error) {
 	return id != s.Was, err
 }
 
-// keepReplaced takes a snapshot of what was there: after an exchange, so that nothing is missing in it that was written until then.
-func (run *run) keepReplaced() error {
+// keepReplaced takes a snapshot of what was there, if anything, and gives its name: after an exchange, so that nothing is missing in it that
+// was written until then.
+func (run *run) keepReplaced() (name string, err error) {
 	s := run.restores
 	if s.Was == 0 {
-		return nil
-	}
-	if taken, err := run.setOf(run.number); err != nil || len(taken) > 0 {
-		return err
+		return "", nil
 	}
 	old := run.restoredBeside(s, run.number)
 	if s.Root {
 		old = "/"
 	}
-	_, err := snapshot.TakeOf(run.Host.Subvolumes, run.Store.Snapshots(), old, snapshot.Record{Head: snapshot.Head{
+	kept, err := snapshot.TakeOf(run.Host.Subvolumes, run.Store.Snapshots(), old, snapshot.Record{Head: snapshot.Head{
 		Run: run.number, Subvolume: s.Path, Phase: snapshot.PreRollback, Created: time.Now(), Existed: true,
 	}})
-	return err
+	return kept.Name, err
 }
 
 // dropReplaced deletes what stands beside a subvolume: what was exchanged and is kept as a snapshot, or a copy that did not come to be. A
@@ -211,8 +212,7 @@ func (run *run) finishRestore(abandon bool) (*Recovery, error) {
 		recovery.Outcome, why, err = journal.Kept, "the run was cut off and abandoned: the host was left as it was", nil
 	case err != nil:
 	case swapped:
-		err = errors.Join(snapshot.Sweep(run.Host.Subvolumes, run.Store.Snapshots()),
-			run.carry(run.restoredBeside(run.restores, run.number), run.Host.Path(run.restores.Path)), run.keepReplaced())
+		err = run.finishSwapped()
 	default:
 		recovery.Outcome, why = journal.TakenBack, "the run was cut off"
 		err = run.unrestore()
@@ -222,4 +222,17 @@ func (run *run) finishRestore(abandon bool) (*Recovery, error) {
 	}
 	run.endOrWarn(recovery.Outcome, why)
 	return recovery, nil
+}
+
+// finishSwapped does what comes after the exchange, as far as it has not been done.
+func (run *run) finishSwapped() error {
+	if err := errors.Join(snapshot.Sweep(run.Host.Subvolumes, run.Store.Snapshots()),
+		run.carry(run.restoredBeside(run.restores, run.number), run.Host.Path(run.restores.Path))); err != nil {
+		return err
+	}
+	kept, err := run.setOf(run.number)
+	if err == nil && len(kept) == 0 {
+		_, err = run.keepReplaced()
+	}
+	return err
 }

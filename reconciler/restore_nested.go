@@ -84,24 +84,21 @@ func (run *run) carry(from, to string) error {
 	if there, err := exists(from); err != nil || !there {
 		return err
 	}
-	nested, err := nestedIn(from)
-	if err != nil {
-		return err
-	}
-	for _, n := range nested {
-		at, err := clearPlace(to, n)
-		if err != nil {
-			return err
-		}
-		if err := os.Rename(filepath.Join(from, n), at); err != nil {
-			return err
-		}
-	}
-	return nil
+	return eachNested(from, to, os.Rename)
 }
 
 // copyNested copies the subvolumes in the one at from, and those in them, to their places in the one at to.
 func copyNested(sub state.Subvolumes, from, to string) error {
+	return eachNested(from, to, func(inner, at string) error {
+		if err := sub.Copy(inner, at); err != nil {
+			return err
+		}
+		return copyNested(sub, inner, at)
+	})
+}
+
+// eachNested does something with each subvolume in the one at from, and its place in the one at to, which is clear.
+func eachNested(from, to string, do func(inner, at string) error) error {
 	nested, err := nestedIn(from)
 	if err != nil {
 		return err
@@ -111,7 +108,7 @@ func copyNested(sub state.Subvolumes, from, to string) error {
 		if err != nil {
 			return err
 		}
-		if err := errors.Join(sub.Copy(filepath.Join(from, n), at), copyNested(sub, filepath.Join(from, n), at)); err != nil {
+		if err := do(filepath.Join(from, n), at); err != nil {
 			return err
 		}
 	}

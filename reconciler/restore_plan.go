@@ -3,13 +3,13 @@ package reconciler
 import (
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 
 	"github.com/opdbus/opdbus/state/journal"
 	"github.com/opdbus/opdbus/state/snapshot"
+	"github.com/opdbus/opdbus/state/store"
 )
 
 // A SubvolumeRestore is a subvolume that belongs to no node and is to go back to what it was when a snapshot was taken of it.
@@ -20,8 +20,8 @@ type SubvolumeRestore struct {
 	// Along are the subvolumes in it that have something in them: they are in no snapshot of it, and stay as they are.
 	Along []string
 	was   uint64
-	// Run and Kept are those of the run that did it: its number, and the snapshot of what was there until then.
-	Run  int
+	// By is the number of the run that did it, and Kept the snapshot of what was there until then.
+	By   int
 	Kept string
 }
 
@@ -81,15 +81,19 @@ func (r *Reconciler) restorable(p *SubvolumeRestore) (err error) {
 	if p.was, err = snapshot.ID(real); err != nil {
 		return err
 	}
-	mounts, err := mountsIn(real)
+	mounts, err := store.MountsIn(real)
 	if err != nil {
 		return err
 	}
-	if slices.Contains(mounts, real) {
+	var inside []string
+	for _, m := range mounts {
+		inside = append(inside, filepath.Join(real, m.Path))
+	}
+	if slices.Contains(inside, real) {
 		return errors.New("it is mounted by itself, and what is mounted cannot be exchanged; unmount it, mount the file system's top level (subvolid=5) elsewhere, and restore it there under its name")
 	}
-	if len(mounts) > 0 {
-		return fmt.Errorf("file systems are mounted in it: %s; unmount them, and mount them again when it is restored", strings.Join(mounts, ", "))
+	if len(inside) > 0 {
+		return fmt.Errorf("file systems are mounted in it: %s; unmount them, and mount them again when it is restored", strings.Join(inside, ", "))
 	}
 	return r.besideFree(p)
 }
@@ -112,26 +116,6 @@ func (r *Reconciler) bootable(p *SubvolumeRestore) (err error) {
 	return fmt.Errorf("the host was not booted from its file system's default subvolume, which is number %d, but from number %d; "+
 		"a restored root would not be booted either. See that nothing names the root's subvolume (rootflags=subvol=… of the kernel, in the boot loader's configuration), "+
 		"and make it the default: btrfs subvolume set-default %[2]d /", p.was, booted)
-}
-
-// mountsIn are the places at dir and below it where something is mounted (proc_pid_mountinfo(5)).
-func mountsIn(dir string) (places []string, err error) {
-	mounts, err := os.ReadFile("/proc/self/mountinfo")
-	if err != nil {
-		return nil, fmt.Errorf("cannot tell what is mounted in %s: %w", dir, err)
-	}
-	unescape := strings.NewReplacer(`\040`, " ", `\011`, "\t", `\012`, "\n", `\134`, `\`)
-	for line := range strings.Lines(string(mounts)) {
-		fields := strings.Fields(line)
-		if len(fields) < 5 {
-			continue
-		}
-		if at := unescape.Replace(fields[4]); at == dir || strings.HasPrefix(at, dir+"/") {
-			places = append(places, at)
-		}
-	}
-	slices.Sort(places)
-	return slices.Compact(places), nil
 }
 
 // besideFree refuses to build a copy where something of somebody else's stands.

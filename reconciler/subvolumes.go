@@ -14,15 +14,6 @@ import (
 	"github.com/opdbus/opdbus/state/snapshot"
 )
 
-// A SubvolumeError says that a subvolume cannot be snapshotted before and after runs.
-type SubvolumeError struct {
-	Path, Why string
-}
-
-func (e *SubvolumeError) Error() string {
-	return fmt.Sprintf("cannot snapshot the subvolume %s with each run: %s", e.Path, e.Why)
-}
-
 // subvolumes are those that a run of a configuration snapshots. A root that is being put together need not have them yet.
 func (r *Reconciler) subvolumes(s state.Settings) (paths []string, diags state.Diagnostics) {
 	for _, p := range s.Snapshots.Subvolumes {
@@ -49,17 +40,19 @@ func (r *Reconciler) checkSubvolumes(paths []string) error {
 }
 
 func (r *Reconciler) checkSubvolume(path string) error {
-	refuse := func(why string, args ...any) error { return &SubvolumeError{path, fmt.Sprintf(why, args...)} }
+	refuse := func(why string, args ...any) error {
+		return fmt.Errorf("cannot snapshot the subvolume %s with each run: %w", path, fmt.Errorf(why, args...))
+	}
 	real := r.Host.Path(path)
 	info, err := os.Lstat(real)
 	if err != nil {
-		return refuse("%v; create it, or leave it out of subvolumes", err)
+		return refuse("%w; create it, or leave it out of subvolumes", err)
 	}
 	if info.Mode()&os.ModeSymlink != 0 {
 		return refuse("it is a link; name the subvolume that it leads to")
 	}
 	if is, err := snapshot.IsSubvolume(real); err != nil {
-		return refuse("%v", err)
+		return refuse("%w", err)
 	} else if !is {
 		return refuse("it is no btrfs subvolume; name the subvolume that it is in, or leave it out of subvolumes")
 	}
@@ -68,11 +61,11 @@ func (r *Reconciler) checkSubvolume(path string) error {
 	}
 	of, err := snapshot.FileSystem(real)
 	if err != nil {
-		return refuse("%v", err)
+		return refuse("%w", err)
 	}
 	stores, err := snapshot.FileSystem(r.Store.Staging())
 	if err != nil {
-		return refuse("%v", err)
+		return refuse("%w", err)
 	}
 	if of != stores {
 		return refuse("it is on another file system than the store %s, and btrfs takes no snapshot across file systems; keep the store on a subvolume of that one, see --store",
@@ -80,7 +73,7 @@ func (r *Reconciler) checkSubvolume(path string) error {
 	}
 	// What goes back with the subvolume must not be what says how to go back.
 	if within, err := sameMount(real, r.Store.Dir()); err != nil {
-		return refuse("%v", err)
+		return refuse("%w", err)
 	} else if within {
 		return refuse("the store %s is in it, and would go back, or be left behind, with it; give the store a subvolume of its own that is mounted there (docs/subvolumes.md)",
 			r.Store.Dir())
@@ -109,8 +102,14 @@ func mountOf(path string) (st unix.Statx_t, err error) {
 	return st, nil
 }
 
-// afterSteps is the step that a set taken after a run says it is of: it comes after all others.
-const afterSteps = 1 << 30
+// afterSteps is the step that a set taken after the run says it is of: the one that would come next.
+func (run *run) afterSteps() int {
+	last := 0
+	for _, b := range run.steps {
+		last = max(last, b.Step)
+	}
+	return last + 1
+}
 
 // takeSet takes a snapshot of each of the run's further subvolumes, one right after the other. All are taken or none.
 func (run *run) takeSet(phase snapshot.Phase, step int) (err error) {
@@ -190,7 +189,7 @@ func (run *run) completeSet() error {
 	if err := run.deleteSet(slices.DeleteFunc(taken, func(i snapshot.Info) bool { return i.Phase != snapshot.Post })); err != nil {
 		return err
 	}
-	return run.takeSet(snapshot.Post, afterSteps)
+	return run.takeSet(snapshot.Post, run.afterSteps())
 }
 
 // lastSubvolumes are those of the newest run that has snapshots of nodes: a rollback, which knows no configuration, takes the same.

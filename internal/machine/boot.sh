@@ -18,7 +18,7 @@ name=$2 image=$3
 mount -t tmpfs -o mode=755 tmpfs /run # for /run/systemd/nspawn, which is the host's otherwise
 mkdir /run/machine
 mount -t btrfs -o loop,noatime,compress=zstd:1 "$image" /run/machine # the default subvolume, as a boot loader does that is told of none
-mount -t btrfs -o noatime,compress=zstd:1,subvol=@op-dbus "$(findmnt -no SOURCE /run/machine | sed 's/\[.*//')" /run/machine/var/lib/op-dbus
+mount -t btrfs -o noatime,compress=zstd:1,subvol=@op-dbus "$(findmnt -nvo SOURCE /run/machine)" /run/machine/var/lib/op-dbus
 # cgroup2 alone inside, as on any host of today. No more capabilities than by default: with CAP_SYS_TIME a machine could set the host's
 # clock. Neither machined nor D-Bus of the host is spoken to, and nothing of its configuration gets in.
 export SYSTEMD_NSPAWN_UNIFIED_HIERARCHY=1

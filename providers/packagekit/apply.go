@@ -25,7 +25,7 @@ func (p *packages) ApplyAll(ctx context.Context, _ state.Site, changes []state.C
 	unsettled := p.kit.dpkg.settle(ctx)
 	// What others do to packages is not ours to take back: where nothing is to be done, it does not matter that they are at work.
 	var locked *lockedError
-	if errors.As(unsettled, &locked) && !locked.others || unsettled != nil && locked == nil {
+	if unsettled != nil && !(errors.As(unsettled, &locked) && locked.others) {
 		return unsettled
 	}
 	all, err := p.survey(ctx, terms(goals))

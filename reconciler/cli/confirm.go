@@ -23,14 +23,8 @@ func (a *app) confirmCommand() *cobra.Command {
 		Long:  `Keeps what a run with --confirm-timeout did. Without it, or when the host is started anew before it, the run is taken back.`,
 		Args:  cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			if err := privileged("confirm"); err != nil {
-				return err
-			}
-			r, err := a.reconciler(nil)
+			r, err := a.changing("confirm")
 			if err != nil {
-				return err
-			}
-			if err := ready(r); err != nil {
 				return err
 			}
 			lock, err := a.lock(c.Context(), r, commandLine(c, nil), timeout)

@@ -188,6 +188,18 @@ func privileged(command string) error {
 	return nil
 }
 
+// changing is the reconciler of a command that changes the host, or its store, without a configuration.
+func (a *app) changing(command string) (*reconciler.Reconciler, error) {
+	if err := privileged(command); err != nil {
+		return nil, err
+	}
+	r, err := a.reconciler(nil)
+	if err != nil {
+		return nil, err
+	}
+	return r, ready(r)
+}
+
 // facts are what expressions see as host.….
 func (a *app) facts() (state.Facts, error) {
 	var u unix.Utsname

@@ -116,6 +116,16 @@ func (f *faulted) journalReads(said string) {
 
 const missed = "missed"
 
+// fail has each step-th call of the run fail.
+func (m *matrix) fail(t *testing.T, step int) {
+	for i := 0; i < len(m.calls); i += step {
+		c := m.calls[i]
+		for _, errno := range errnos(c) {
+			m.run(t, c.N, unix.ErrnoName(errno), faulttest.Options{FailAt: c.N, Errno: errno})
+		}
+	}
+}
+
 func (m *matrix) report(t *testing.T, what string) {
 	var lines []string
 	total := 0
@@ -164,12 +174,7 @@ func TestFault(t *testing.T) {
 	t.Parallel()
 	m := newMatrix(t, applied(t), 0, apply()...)
 	require.NotEqual(t, m.before, m.after)
-	for i := 0; i < len(m.calls); i += stride(t) {
-		c := m.calls[i]
-		for _, errno := range errnos(c) {
-			m.run(t, c.N, unix.ErrnoName(errno), faulttest.Options{FailAt: c.N, Errno: errno})
-		}
-	}
+	m.fail(t, stride(t))
 	m.report(t, "each call fails")
 }
 

@@ -27,14 +27,8 @@ A run that cannot be taken back, whatever is tried, stands in the way of others.
 opdbus owns is then what its complete steps made, and opdbus verify and plan show what differs.`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			if err := privileged("recover"); err != nil {
-				return err
-			}
-			r, err := a.reconciler(nil)
+			r, err := a.changing("recover")
 			if err != nil {
-				return err
-			}
-			if err := ready(r); err != nil {
 				return err
 			}
 			story, err := r.CutOff()

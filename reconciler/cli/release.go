@@ -17,14 +17,8 @@ func (a *app) releaseCommand() *cobra.Command {
 until the configuration changes. This lets go of the held plan with DIGEST, or of all.`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
-			if err := privileged("release"); err != nil {
-				return err
-			}
-			r, err := a.reconciler(nil)
+			r, err := a.changing("release")
 			if err != nil {
-				return err
-			}
-			if err := ready(r); err != nil {
 				return err
 			}
 			digest := ""

@@ -17,14 +17,8 @@ func (a *app) restoreSubvolume(c *cobra.Command, args []string, f *rollbackFlags
 			return usageError(c, fmt.Errorf("--%s does not go with --subvolume", flag))
 		}
 	}
-	if err := privileged("restore"); err != nil {
-		return err
-	}
-	r, err := a.reconciler(nil)
+	r, err := a.changing("restore")
 	if err != nil {
-		return err
-	}
-	if err := ready(r); err != nil {
 		return err
 	}
 	if _, err := a.recoverFirst(c.Context(), r, f.lockTimeout); err != nil {
@@ -51,12 +45,12 @@ func (a *app) restoreSubvolume(c *cobra.Command, args []string, f *rollbackFlags
 		return err
 	}
 	if f.json {
-		return a.printJSON(map[string]any{"run": p.Run, "outcome": "applied", "subvolume": p.Subvolume, "snapshot": p.Name, "kept": p.Kept, "reboot": p.Root})
+		return a.printJSON(map[string]any{"run": p.By, "outcome": "applied", "subvolume": p.Subvolume, "snapshot": p.Name, "kept": p.Kept, "reboot": p.Root})
 	}
 	if p.Root {
-		fmt.Fprintf(a.out, "\nRestored by run %d: / will be as it was with the next boot. Reboot when it suits; what is written to / until then stays behind.\n", p.Run)
+		fmt.Fprintf(a.out, "\nRestored by run %d: / will be as it was with the next boot. Reboot when it suits; what is written to / until then stays behind.\n", p.By)
 	} else {
-		fmt.Fprintf(a.out, "\nRestored by run %d: %s is as it was.\n", p.Run, p.Subvolume)
+		fmt.Fprintf(a.out, "\nRestored by run %d: %s is as it was.\n", p.By, p.Subvolume)
 	}
 	if p.Kept != "" {
 		fmt.Fprintf(a.out, "What was there is kept; opdbus restore --subvolume %s goes back to it.\n", p.Kept)
@@ -66,7 +60,7 @@ func (a *app) restoreSubvolume(c *cobra.Command, args []string, f *rollbackFlags
 }
 
 func (a *app) tellRestore(p *reconciler.SubvolumeRestore) {
-	when := fmt.Sprintf("%s of run %d, at %s", phaseText(p.Phase), p.Info.Run, p.Created.Local().Format(time.RFC3339))
+	when := fmt.Sprintf("%s of run %d, at %s", phaseText(p.Phase), p.Run, p.Created.Local().Format(time.RFC3339))
 	fmt.Fprintf(a.out, "opdbus will restore the subvolume %s to what it was %s.\n", p.Subvolume, when)
 	if len(p.Along) > 0 {
 		fmt.Fprintf(a.out, "The subvolumes in it are in no snapshot of it, and stay as they are: %s.\n", strings.Join(p.Along, ", "))

@@ -87,11 +87,8 @@ func rowOf(i snapshot.Info) (snapshotRow, error) {
 }
 
 func (r snapshotRow) text() []string {
-	switch {
-	case r.Of != "":
+	if r.Size == nil {
 		return []string{r.Name, "-", "subvolume " + r.Of}
-	case r.Size == nil:
-		return []string{r.Name, "-", r.Problem}
 	}
 	return []string{r.Name, "[" + render.Bytes(*r.Size) + "]", or(r.Problem, r.Node)}
 }

@@ -22,14 +22,8 @@ back as before; what came before it cannot be gone back to for that node.
 One that a run without an end needs is refused, and so is one that rolling back a node goes back to, but for --force (exit code 8).`,
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
-			if err := privileged("snapshots delete"); err != nil {
-				return err
-			}
-			r, err := a.reconciler(nil)
+			r, err := a.changing("snapshots delete")
 			if err != nil {
-				return err
-			}
-			if err := ready(r); err != nil {
 				return err
 			}
 			return a.deleteSnapshots(c, args, r, deletion{

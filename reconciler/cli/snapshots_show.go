@@ -3,6 +3,8 @@ package cli
 import (
 	"encoding/json"
 	"fmt"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -135,7 +137,7 @@ func phaseText(p snapshot.Phase) string {
 }
 
 // secretPaths says of which files of the snapshots of a node, or of a subvolume, the content is not shown: of a subvolume's, of those that
-// not everybody on the host may read.
+// not everybody on the host may read, or get to.
 func secretPaths(r *reconciler.Reconciler, l *ledger.Ledger, of []opened, files ...[]snapshot.File) (func(path string) bool, error) {
 	if of[0].Subvolume == "" {
 		heads := make([]snapshot.Head, len(of))
@@ -145,12 +147,29 @@ func secretPaths(r *reconciler.Reconciler, l *ledger.Ledger, of []opened, files 
 		return r.SecretPaths(l, heads...)
 	}
 	secret := map[string]bool{}
+	for _, s := range of {
+		root, err := os.Stat(s.Path)
+		if err != nil {
+			return nil, err
+		}
+		if root.Mode()&0o001 == 0 { // nobody else gets to any of it
+			return func(string) bool { return true }, nil
+		}
+	}
 	for _, f := range slices.Concat(files...) {
-		if f.Type == "file" && !strings.ContainsAny(f.Mode[len(f.Mode)-1:], "4567") {
+		others := f.Mode[len(f.Mode)-1:]
+		if f.Type == "file" && !strings.ContainsAny(others, "4567") || f.Type == "directory" && !strings.ContainsAny(others, "1357") {
 			secret[f.Path] = true
 		}
 	}
-	return func(path string) bool { return secret[path] }, nil
+	return func(path string) bool {
+		for ; path != "."; path = filepath.Dir(path) {
+			if secret[path] {
+				return true
+			}
+		}
+		return false
+	}, nil
 }
 
 // A summary counts what is in a snapshot.

@@ -6,9 +6,6 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-	"golang.org/x/sys/unix"
-
-	"github.com/opdbus/opdbus/reconciler/faulttest"
 )
 
 const withSubvolumes = `
@@ -47,44 +44,31 @@ func (w *world) restore() []string {
 func TestSubvolume(t *testing.T) {
 	t.Parallel()
 	base := withSet(t)
-	restore := base.restore()
-	again := func() { // each part begins with the base as it was
-		if !base.mounted {
-			base.mount("image")
-		}
+	for _, of := range []struct {
+		what string
+		run  []string
+		step int // of the points
+	}{{"a restore", base.restore(), 1}, {"a run with a set", []string{"apply", "--auto-approve", "v2"}, 4}} {
+		t.Run(of.what+" is killed", func(t *testing.T) {
+			base := base.again(t)
+			killEach(t, base, every(t, of.step), of.run, func(w *world, _, after string) {
+				w.must(of.run...)
+				assert.Equal(w, hostOf(after), hostOf(w.state()))
+			})
+		})
+		t.Run(of.what+" fails", func(t *testing.T) {
+			m := newMatrix(t, base.again(t), 0, of.run...)
+			m.fail(t, every(t, max(of.step, 2)))
+			m.report(t, "each call of "+of.what+" fails")
+		})
 	}
-	t.Run("a restore is killed", func(t *testing.T) {
-		killEach(t, base, stride(t), restore, func(w *world, _, after string) {
-			w.must(restore...)
-			assert.Equal(w, hostOf(after), hostOf(w.state()))
-		})
-	})
-	again()
-	t.Run("a restore fails", func(t *testing.T) {
-		m := newMatrix(t, base, 0, restore...)
-		for i := 0; i < len(m.calls); i += every(t, 2) {
-			for _, errno := range errnos(m.calls[i]) {
-				m.run(t, i+1, unix.ErrnoName(errno), faulttest.Options{FailAt: i + 1, Errno: errno})
-			}
-		}
-		m.report(t, "each call of a restore fails")
-	})
-	again()
-	apply := []string{"apply", "--auto-approve", "v2"}
-	t.Run("a run with a set is killed", func(t *testing.T) {
-		killEach(t, base, every(t, 4), apply, func(w *world, _, after string) {
-			w.must(apply...)
-			assert.Equal(w, hostOf(after), hostOf(w.state()))
-		})
-	})
-	again()
-	t.Run("a run with a set fails", func(t *testing.T) {
-		m := newMatrix(t, base, 0, apply...)
-		for i := 0; i < len(m.calls); i += every(t, 4) {
-			for _, errno := range errnos(m.calls[i]) {
-				m.run(t, i+1, unix.ErrnoName(errno), faulttest.Options{FailAt: i + 1, Errno: errno})
-			}
-		}
-		m.report(t, "each call of a run with a set fails")
-	})
+}
+
+// again is the world as it was, mounted where a fork of it has unmounted it.
+func (w *world) again(t *testing.T) *world {
+	t.Helper()
+	if !w.mounted {
+		w.mount("image")
+	}
+	return w
 }

@@ -9,28 +9,7 @@ import (
 )
 
 // together is a configuration with something of each provider of live state, a node each: a host as people have it.
-const together = `
-plugin "systemd" {
-  unit "t-both.service" {
-    enabled = true
-    active  = true
-  }
-  unit "t-masked.service" { masked = true }
-  unit "t-off.service" {
-    enabled = false
-    active  = false
-  }
-  unit "t-own.service" {
-    content = "[Service]\nType=exec\nExecStart=sleep infinity\n[Install]\nWantedBy=multi-user.target\n"
-    enabled = true
-    active  = true
-  }
-  drop_in "t-both.service/10-nice.conf" { content = "[Service]\nNice=5\n" }
-  timer "t-job" {
-    on_calendar = "*-*-* 03:00:00"
-    command     = ["/bin/true"]
-  }
-}
+const together = both + `
 plugin "login1" {
   linger "alice" { enabled = true }
   linger "bob" { enabled = false }
@@ -96,7 +75,7 @@ hostnamectl set-hostname --pretty "As it was"`)
 	// A rule is about root's sessions, and opdbus runs in one of these.
 	own := h.Do("systemd-run", "--quiet", "--collect", "--wait", "--pipe", "--property=PAMName=login", "--property=User=root",
 		"--setenv=XDG_SESSION_CLASS=user", "--setenv=XDG_SESSION_TYPE=tty", "--", "sh", "-c",
-		"opdbus --chdir /root/config apply --auto-approve && loginctl show-session $(printenv XDG_SESSION_ID) --property=Name --property=State")
+		"opdbus --chdir /root/config apply --auto-approve && loginctl show-session `printenv XDG_SESSION_ID` --property=Name --property=State")
 	assert.Contains(t, own, "Name=root\nState=active\n")
 
 	after := host()

@@ -78,7 +78,7 @@ func (t *text) write() error {
 		}
 		t.line("")
 		if set := t.plan.Retention.Subvolumes; len(set) > 0 {
-			t.line("The subvolumes " + t.clean(strings.Join(set, ", ")) + " are snapshotted before and after it, as one set.")
+			t.line("Snapshotted before and after it, as one set: " + t.clean(strings.Join(set, ", ")) + ".")
 		}
 		t.legend()
 		t.line(t.paint(bold, count(t.plan).String()))

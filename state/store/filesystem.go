@@ -71,30 +71,6 @@ func existing(path string) (string, error) {
 	}
 }
 
-// mountedAt tells the source of the file system that is mounted at dir itself; empty when none is (proc(5), mountinfo).
-func mountedAt(dir string) (source string, err error) {
-	real, err := filepath.EvalSymlinks(dir)
-	if errors.Is(err, fs.ErrNotExist) {
-		return "", nil
-	}
-	if err != nil {
-		return "", err
-	}
-	mounts, err := os.ReadFile("/proc/self/mountinfo")
-	if err != nil {
-		return "", err
-	}
-	unescape := strings.NewReplacer(`\040`, " ", `\011`, "\t", `\012`, "\n", `\134`, `\`)
-	for line := range strings.Lines(string(mounts)) {
-		before, after, _ := strings.Cut(line, " - ")
-		fields, last := strings.Fields(before), strings.Fields(after)
-		if len(fields) > 4 && len(last) > 1 && unescape.Replace(fields[4]) == real {
-			source = unescape.Replace(last[1]) // a later mount hides an earlier one
-		}
-	}
-	return source, nil
-}
-
 // backs says whether the mounted source is a loop device on the file image.
 func backs(image, source string) bool {
 	if !strings.HasPrefix(source, "/dev/loop") {
