@@ -8,6 +8,7 @@ import (
 	"github.com/opdbus/opdbus/providers/dnsresolver"
 	"github.com/opdbus/opdbus/providers/internal/sysbus"
 	"github.com/opdbus/opdbus/providers/login1"
+	"github.com/opdbus/opdbus/providers/net"
 	"github.com/opdbus/opdbus/providers/packagekit"
 	"github.com/opdbus/opdbus/providers/registry"
 	"github.com/opdbus/opdbus/providers/stage"
@@ -25,6 +26,7 @@ func All(host state.Host) state.Kinds {
 		login1.Kinds(host, bus),
 		dnsresolver.Kinds(host, bus),
 		packagekit.Kinds(host, bus, host.Tell),
+		net.Kinds(host),
 		dbus.Kinds(host, bus),
 	)
 }

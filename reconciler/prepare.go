@@ -19,8 +19,11 @@ func (r *Reconciler) Prepare(ctx context.Context, config *state.Config) state.Di
 		go func() {
 			limit <- struct{}{}
 			defer func() { <-limit; done <- struct{}{} }()
-			if kind := r.Kinds.ForNode(node.Addr.Type); kind != nil && node.Self != nil {
-				found[i] = kind.Expand(ctx, config, node)
+			if node.Self == nil {
+				return
+			}
+			for _, kind := range r.Kinds.Expanders(node.Addr) {
+				found[i] = append(found[i], kind.Expand(ctx, config, node)...)
 			}
 		}()
 	}

@@ -21,6 +21,8 @@ type Kind struct {
 	Triggered bool
 	// Live says that the objects are states of running services.
 	Live bool
+	// Overlapping says that what goes, goes after what comes.
+	Overlapping bool
 	// Discoverer finds what services there are; nil for kinds that do not.
 	Discoverer Discoverer
 
@@ -216,6 +218,7 @@ func KindOf[T Object](provider, name string, p Provider[T]) *Kind {
 	k.read = readWith(p)
 	k.apply = applyWith(p)
 	_, k.Live = p.(Live)
+	_, k.Overlapping = p.(Overlapping)
 	k.Discoverer, _ = p.(Discoverer)
 	k.Triggered = k.Object.Implements(reflect.TypeFor[Triggered]())
 	if o, ok := p.(Owner[T]); ok {
@@ -276,7 +279,8 @@ func KindOf[T Object](provider, name string, p Provider[T]) *Kind {
 	}
 	if e, ok := p.(Expander[T]); ok {
 		k.expand = func(ctx context.Context, config *Config, node *Node) Diagnostics {
-			return e.Expand(ctx, config, node, node.Self.(T))
+			self, _ := node.Self.(T) // another type's, where the node is a plugin
+			return e.Expand(ctx, config, node, self)
 		}
 	}
 	if d, ok := p.(Dater[T]); ok {

@@ -58,6 +58,21 @@ func (ks Kinds) ForNode(nodeType string) *Kind {
 	return nil
 }
 
+// Expanders are the kinds that a node's objects are expanded by: that of its type and, for a plugin whose objects nodes of another type may
+// have too, that type's.
+func (ks Kinds) Expanders(n NodeAddr) (all Kinds) {
+	types := []string{n.Type}
+	if network := (NodeAddr{Type: NetworkNode}); n.Type == PluginNode && ProviderOf(n) == ProviderOf(network) {
+		types = append(types, NetworkNode)
+	}
+	for _, t := range types {
+		if k := ks.ForNode(t); k != nil {
+			all = append(all, k)
+		}
+	}
+	return all
+}
+
 // ProviderOf is the provider whose kinds a node's objects are: stage for stages, net for networks, and for plugins the
 // one of the plugin's name.
 func ProviderOf(n NodeAddr) string {

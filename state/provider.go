@@ -87,6 +87,12 @@ type Live interface {
 	Live()
 }
 
+// An Overlapping kind's things go after those that come in the same node, so that there is no moment without either: what a route is replaced
+// by is there before it goes.
+type Overlapping interface {
+	Overlaps()
+}
+
 // An Attendant does something for the length of every run, such as holding back a shutdown.
 type Attendant[T Object] interface {
 	// Attend begins it, as those that the configuration declares say, and in its own way where there are none; why is for people. It

@@ -25,7 +25,7 @@ func (p *links) Watch(ctx context.Context, items []state.Item[Link], tell func([
 	for i, it := range items {
 		addrs[i] = it.Addr
 	}
-	kernel, err := interfaceNews(ctx)
+	kernel, err := watch.Kernel(ctx, unix.RTNLGRP_LINK)
 	if err != nil {
 		return err
 	}
@@ -156,43 +156,4 @@ func (r resolved) ownerNews(ctx context.Context) (*sysbus.Subscription, error) {
 		return nil, fmt.Errorf("cannot listen to resolved: %w", err)
 	}
 	return s, nil
-}
-
-// interfaceNews gets nil for each interface that comes, goes or changes, until ctx ends.
-func interfaceNews(ctx context.Context) (<-chan error, error) {
-	fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.NETLINK_ROUTE)
-	if err != nil {
-		return nil, fmt.Errorf("cannot listen to the kernel's network interfaces: %w", err)
-	}
-	const seldom = 1 // second between two looks at whether to go on
-	err = unix.Bind(fd, &unix.SockaddrNetlink{Family: unix.AF_NETLINK, Groups: 1 << (unix.RTNLGRP_LINK - 1)})
-	if err == nil {
-		err = unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &unix.Timeval{Sec: seldom})
-	}
-	if err != nil {
-		_ = unix.Close(fd)
-		return nil, fmt.Errorf("cannot listen to the kernel's network interfaces: %w", err)
-	}
-	news := make(chan error)
-	go func() {
-		defer unix.Close(fd)
-		buf := make([]byte, 64<<10)
-		for ctx.Err() == nil {
-			_, _, err := unix.Recvfrom(fd, buf, 0)
-			switch err {
-			case unix.EAGAIN, unix.EINTR:
-				continue
-			case unix.ENOBUFS: // some were lost
-				err = nil
-			}
-			select {
-			case news <- err:
-			case <-ctx.Done():
-			}
-			if err != nil {
-				return
-			}
-		}
-	}()
-	return news, nil
 }

@@ -22,8 +22,9 @@ type Suite struct {
 	// Found is the object as it is before opdbus comes, where the thing is there already: what A and B, which were claimed over it, go
 	// back to. Nil: it is absent.
 	Found state.Object
-	// Dirs are all that the kind could touch.
+	// Dirs are all that the kind could touch in files, and Also prints what it could touch besides; nil: nothing.
 	Dirs []string
+	Also func() string
 }
 
 // claimed is a state as it is wanted over what was found.
@@ -37,18 +38,27 @@ func (s Suite) claimed(t *testing.T, o state.Object) state.Object {
 	return o
 }
 
+func (s Suite) world(t *testing.T) string {
+	t.Helper()
+	all := World(t, s.Dirs...)
+	if s.Also != nil {
+		all += s.Also()
+	}
+	return all
+}
+
 // Run runs the suite.
 func Run(t *testing.T, s Suite) {
 	t.Helper()
 	s.A, s.B = s.claimed(t, s.A), s.claimed(t, s.B)
 	s.reads(t, s.A, s.Found, "absent")
-	absent := World(t, s.Dirs...)
+	absent := s.world(t)
 
 	s.applies(t, s.Found, s.A, "create")
 	s.reads(t, s.A, s.A, "create")
-	a := World(t, s.Dirs...)
+	a := s.world(t)
 	s.applies(t, s.Found, s.A, "create again")
-	require.Equal(t, a, World(t, s.Dirs...), "create again, as after a cut, changes nothing")
+	require.Equal(t, a, s.world(t), "create again, as after a cut, changes nothing")
 	s.readsOnly(t)
 	if s.Bare != nil {
 		s.reads(t, s.Bare, s.Bare, "attributes that are not set are not managed")
@@ -56,18 +66,18 @@ func Run(t *testing.T, s Suite) {
 
 	s.applies(t, s.A, s.B, "update")
 	s.reads(t, s.B, s.B, "update")
-	b := World(t, s.Dirs...)
+	b := s.world(t)
 	assert.NotEqual(t, a, b, "the two states are different")
 	s.applies(t, s.A, s.B, "update again")
-	require.Equal(t, b, World(t, s.Dirs...), "update again, as after a cut, changes nothing")
+	require.Equal(t, b, s.world(t), "update again, as after a cut, changes nothing")
 
 	s.applies(t, s.B, s.A, "undo update")
-	require.Equal(t, a, World(t, s.Dirs...), "undo update")
+	require.Equal(t, a, s.world(t), "undo update")
 	s.applies(t, s.A, nil, "undo create")
 	s.reads(t, s.A, s.Found, "undo create")
-	require.Equal(t, absent, World(t, s.Dirs...), "undo create")
+	require.Equal(t, absent, s.world(t), "undo create")
 	s.applies(t, s.A, nil, "delete again")
-	require.Equal(t, absent, World(t, s.Dirs...), "delete again, as after a cut, changes nothing")
+	require.Equal(t, absent, s.world(t), "delete again, as after a cut, changes nothing")
 
 	s.thereAndBack(t, absent)
 	s.keeps(t, s.A)
@@ -89,7 +99,7 @@ func (s Suite) thereAndBack(t *testing.T, absent string) {
 			c = c.Inverse()
 			s.applies(t, c.Before, c.After, "and back")
 		}
-		require.Equal(t, absent, World(t, s.Dirs...), "there and back by inverse")
+		require.Equal(t, absent, s.world(t), "there and back by inverse")
 	}
 }
 

@@ -72,7 +72,7 @@ func (c *cutOff) ended(w *world, said string) string {
 // what is left.
 func TestKillRecover(t *testing.T) {
 	t.Parallel()
-	killRecover(t, applied(t), 8, apply()...)
+	killRecover(t, applied(t), 13, apply()...)
 }
 
 func killRecover(t *testing.T, base *world, thin int, args ...string) {
@@ -103,7 +103,7 @@ func TestFaultRecover(t *testing.T) {
 		killed := c.fork(t)
 		left := killed.state()
 		killed.unmount()
-		step := every(t, 9)
+		step := every(t, 17)
 		for n := 1 + i%step; n <= len(c.calls); n += step {
 			for _, errno := range errnos(c.calls[n-1]) {
 				t.Run(fmt.Sprintf("%d %d %s", i, n, unix.ErrnoName(errno)), func(t *testing.T) {

@@ -87,12 +87,8 @@ func (t *text) summary(c *state.Change, o state.Object, err error) (what string,
 		}
 	}
 	target, link := find(attrs, "target"), find(attrs, "link")
-	if link != nil {
-		s := "-> " + t.bare(*link)
-		if target != nil {
-			s = t.bare(*target) + " " + s
-		}
-		return s, below, nil
+	if link != nil && target != nil {
+		return t.bare(*target) + " -> " + t.bare(*link), below, nil
 	}
 	details := t.details(attrs)
 	if target == nil {

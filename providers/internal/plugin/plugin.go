@@ -77,7 +77,9 @@ func Builtin() []string {
 }
 
 // Provided are the plugins whose provider this build contains. A test holds it against the list of all kinds.
-func Provided() []string { return []string{"systemd", "login1", "dnsresolver", "packagekit", "dbus"} }
+func Provided() []string {
+	return []string{"systemd", "login1", "dnsresolver", "packagekit", "net", "dbus"}
+}
 
 // capable says whether this build can do anything for the plugin.
 func capable(name string) bool { return slices.Contains(Provided(), name) }

@@ -5,5 +5,7 @@
 // What inotify does not tell cannot be heard of: something that is mounted over a directory, or unmounted from it, and a file that
 // is written by another of its names (link(2)) in another directory.
 //
+// Kernel hears of the network (rtnetlink(7)).
+//
 // It may import state, hostfs, fsnotify and golang.org/x/sys/unix.
 package watch

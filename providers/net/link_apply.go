@@ -1,0 +1,233 @@
+package net
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"hash/fnv"
+	"net"
+
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+)
+
+// Apply makes a link, changes it, or deletes it.
+func (p *links) Apply(_ context.Context, before, after *Link) error {
+	var err error
+	switch {
+	case after != nil:
+		if err = p.make(*after); err != nil {
+			err = fmt.Errorf("cannot make link %s: %w", after.Name, explained(err, after.Kind))
+		}
+	case before == nil:
+	case before.Kind == existing:
+		if before.Found == nil {
+			return nil
+		}
+		l, e := find(before.Name)
+		if err = e; e == nil && l != nil {
+			err = p.set(l, *before.Found)
+		}
+		if err != nil {
+			err = fmt.Errorf("cannot set link %s back: %w", before.Name, err)
+		}
+	default:
+		if err = p.remove(*before); err != nil {
+			err = fmt.Errorf("cannot delete link %s: %w", before.Name, err)
+		}
+	}
+	return err
+}
+
+// explained says what a number of the kernel's means for a link.
+func explained(err error, kind string) error {
+	switch {
+	case errors.Is(err, unix.EOPNOTSUPP):
+		return fmt.Errorf("%w: this kernel has no links of kind %s, or the module for them is missing", err, kind)
+	case errors.Is(err, unix.EEXIST):
+		return fmt.Errorf("%w: another link is made with the same; where that one is to go, take it out of the configuration and apply before you declare this one", err)
+	case errors.Is(err, unix.EPERM):
+		return fmt.Errorf("%w: run opdbus as root", err)
+	}
+	return err
+}
+
+// make makes a link be there as it is wanted.
+func (p *links) make(want Link) error {
+	there, err := find(want.Name)
+	if err != nil {
+		return err
+	}
+	if there == nil {
+		if want.Kind == existing {
+			return errors.New("there is no such link, and opdbus does not make one of kind existing")
+		}
+		if want.Up == nil { // one that is made is there to be used
+			up := true
+			want.Up = &up
+		}
+		if there, err = p.create(want); err != nil {
+			return err
+		}
+	}
+	if want.Kind != existing {
+		all, err := allLinks()
+		if err != nil {
+			return err
+		}
+		switch live := described(there, all); {
+		case !live.ours:
+			return errors.New("there is one that opdbus did not make")
+		case there.Attrs().NetNsID < 0 && !as(live, want).alike(want):
+			return errors.New("what it is made with cannot be changed")
+		}
+	}
+	return p.set(there, want)
+}
+
+// unfinished is the name of a link until it has opdbus' mark, which cannot be given to it in the moment in which it is made. So whatever
+// has the name that is wanted has the mark, and what a cut leaves behind is known by its name.
+func unfinished(name string) string {
+	h := fnv.New32a()
+	_, _ = h.Write([]byte(name))
+	return fmt.Sprintf("opdbus%08x", h.Sum32())
+}
+
+func (p *links) create(want Link) (netlink.Link, error) {
+	at := map[string]string{want.Name: unfinished(want.Name)}
+	if want.Kind == "veth" {
+		if peer, err := find(*want.Peer); err != nil || peer != nil {
+			return nil, errors.Join(err, fmt.Errorf("there is a link %s, which was to be made as its peer", *want.Peer))
+		}
+		at[*want.Peer] = unfinished(*want.Peer)
+	}
+	for _, name := range at {
+		if err := removeNamed(name); err != nil {
+			return nil, err
+		}
+	}
+	var l netlink.Link
+	var err error
+	if want.Kind == "veth" {
+		attrs := netlink.NewLinkAttrs()
+		attrs.Name = at[want.Name]
+		veth := netlink.NewVeth(attrs)
+		veth.PeerName = at[*want.Peer]
+		l = veth
+	} else if l, err = want.blueprint(at[want.Name]); err != nil {
+		return nil, err
+	}
+	if err := netlink.LinkAdd(l); err != nil {
+		return nil, err
+	}
+	names := []string{want.Name} // the other end first: whatever has the one's name has all of it
+	if want.Kind == "veth" {
+		names = []string{*want.Peer, want.Name}
+	}
+	for _, step := range []func(l netlink.Link, name string) error{
+		func(l netlink.Link, _ string) error { return netlink.LinkSetAlias(l, mark) },
+		netlink.LinkSetName,
+	} {
+		for _, name := range names {
+			l, err := needed(at[name])
+			if err == nil {
+				err = step(l, name)
+			}
+			if err != nil {
+				return nil, errors.Join(err, removeNamed(at[want.Name]))
+			}
+		}
+	}
+	return needed(want.Name)
+}
+
+// set changes what differs, and nothing else.
+func (*links) set(l netlink.Link, want Link) error {
+	at := l.Attrs()
+	isUp := at.Flags&net.FlagUp != 0
+	if want.Up != nil && !*want.Up && isUp {
+		if err := netlink.LinkSetDown(l); err != nil {
+			return err
+		}
+		isUp = false
+	}
+	if want.MAC != nil {
+		if err := setMAC(l, *want.MAC, isUp); err != nil {
+			return err
+		}
+	}
+	// A bridge keeps an mtu that is set, and follows its ports with one that it was made with: so it is not made with one.
+	if want.MTU != nil && *want.MTU != at.MTU {
+		if err := netlink.LinkSetMTU(l, *want.MTU); err != nil {
+			return fmt.Errorf("the mtu %d is refused: %w", *want.MTU, err)
+		}
+	}
+	if want.Master != nil {
+		if err := setMaster(l, *want.Master); err != nil {
+			return err
+		}
+	}
+	if want.Up != nil && *want.Up && !isUp {
+		return netlink.LinkSetUp(l)
+	}
+	return nil
+}
+
+func setMAC(l netlink.Link, text string, isUp bool) error {
+	mac, err := net.ParseMAC(text)
+	if err != nil || mac.String() == l.Attrs().HardwareAddr.String() {
+		return err
+	}
+	err = netlink.LinkSetHardwareAddr(l, mac)
+	if errors.Is(err, unix.EBUSY) && isUp { // some drivers take it only while the link is down
+		if err = netlink.LinkSetDown(l); err == nil {
+			err = errors.Join(netlink.LinkSetHardwareAddr(l, mac), netlink.LinkSetUp(l))
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("the mac %s is refused: %w", mac, err)
+	}
+	return nil
+}
+
+func setMaster(l netlink.Link, name string) error {
+	if name == "" {
+		if l.Attrs().MasterIndex == 0 {
+			return nil
+		}
+		return netlink.LinkSetNoMaster(l)
+	}
+	master, err := needed(name)
+	if err != nil || master.Attrs().Index == l.Attrs().MasterIndex {
+		return err
+	}
+	if err := netlink.LinkSetMasterByIndex(l, master.Attrs().Index); err != nil {
+		return fmt.Errorf("link %s does not take it: %w", name, err)
+	}
+	return nil
+}
+
+// remove deletes a link that opdbus made, and what a cut left of making it.
+func (*links) remove(made Link) error {
+	l, err := find(made.Name)
+	if err != nil {
+		return err
+	}
+	if l != nil && isMark(l.Attrs().Alias) {
+		if err := netlink.LinkDel(l); err != nil && !gone(err) {
+			return err
+		}
+	}
+	return removeNamed(unfinished(made.Name))
+}
+
+func removeNamed(name string) error {
+	l, err := find(name)
+	if err != nil || l == nil {
+		return err
+	}
+	if err := netlink.LinkDel(l); err != nil && !gone(err) {
+		return err
+	}
+	return nil
+}

@@ -1,0 +1,146 @@
+package net
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/opdbus/opdbus/state"
+)
+
+// links is the provider of links.
+type links struct{}
+
+// Live says that links are a state of the running kernel, for state.Live.
+func (*links) Live() {}
+
+// Overlaps says that what goes, goes last, for state.Overlapping.
+func (*links) Overlaps() {}
+
+// mark is the alias of links that opdbus made (ip-link(8)).
+const mark = "opdbus"
+
+func isMark(alias string) bool { return alias == mark }
+
+// Read reads one.
+func (p *links) Read(ctx context.Context, want Link) (*Link, error) {
+	lives, err := p.ReadAll(ctx, []state.Item[Link]{{Want: want}})
+	if err != nil {
+		return nil, err
+	}
+	return lives[0], nil
+}
+
+// ReadAll reads all by one dump.
+func (p *links) ReadAll(_ context.Context, items []state.Item[Link]) ([]*Link, error) {
+	all, err := allLinks()
+	if err != nil {
+		return nil, err
+	}
+	lives := make([]*Link, len(items))
+	for i, it := range items {
+		if from := all.named[it.Want.Name]; from != nil {
+			live := as(described(from, all), it.Want)
+			if from.Attrs().NetNsID >= 0 { // the other end is in a namespace where it may have any name
+				live.Peer = it.Want.Peer
+			}
+			lives[i] = &live
+		}
+	}
+	return lives, nil
+}
+
+// as is a link in the words of what is wanted.
+func as(l, want Link) Link {
+	live := l.managed(want)
+	if want.Kind == existing {
+		live.Kind = existing
+	}
+	live.ours, live.Found = l.ours, want.Found
+	return live
+}
+
+// List is all links.
+func (p *links) List(context.Context) ([]Link, error) {
+	all, err := allLinks()
+	if err != nil {
+		return nil, err
+	}
+	var found []Link
+	for _, l := range all.named {
+		found = append(found, described(l, all))
+	}
+	slices.SortFunc(found, func(a, b Link) int { return cmp.Compare(a.Name, b.Name) })
+	return found, nil
+}
+
+// Owns says whether a link is opdbus' own: it made it or, where it did not, it is no longer what was found.
+func (*links) Owns(made *Link, live Link) bool {
+	switch {
+	case made == nil:
+		return false
+	case made.Kind == existing:
+		return made.Found != nil && !live.managed(*made.Found).Same(*made.Found)
+	}
+	return live.ours
+}
+
+// Claim keeps what is found where opdbus is not to make the link.
+func (*links) Claim(want, live Link) (Link, error) {
+	if want.Kind != existing {
+		return want, fmt.Errorf("there is a link %s already, of kind %s, which opdbus did not make: give yours another name, or declare that one with kind = %q", want.Name, live.Kind, existing)
+	}
+	found := live.managed(want)
+	want.Found = &found
+	return want, nil
+}
+
+// PlanAll keeps what was found, with what is managed from now on, and refuses what cannot become of a link.
+func (*links) PlanAll(_ context.Context, items []state.Planned[Link]) error {
+	for i, it := range items {
+		if it.Want == nil {
+			continue
+		}
+		if it.Live != nil && it.Live.ours && !it.Live.alike(*it.Want) {
+			return fmt.Errorf("link %s is there, and what it is made with cannot be changed: that would take its addresses and routes, and what others have put on it. Give the new one another name, or take this one out of the configuration, apply, and put it back", it.Want.Name)
+		}
+		if it.Want.Kind != existing || it.Made == nil || it.Made.Found == nil {
+			continue
+		}
+		found := *it.Made.Found
+		if it.Live != nil {
+			found = it.Live.managed(*it.Want)
+			found.overlay(*it.Made.Found)
+		}
+		items[i].Want.Found = &found
+	}
+	return nil
+}
+
+// overlay takes over what is set in o and in l.
+func (l *Link) overlay(o Link) {
+	over(&l.Master, o.Master)
+	over(&l.MTU, o.MTU)
+	over(&l.MAC, o.MAC)
+	over(&l.Up, o.Up)
+}
+
+func over[T any](to **T, from *T) {
+	if *to != nil && from != nil {
+		*to = from
+	}
+}
+
+// Disturbs says what goes with a link.
+func (*links) Disturbs(before, after *Link) []string {
+	switch {
+	case before == nil:
+		return nil
+	case after == nil && before.Kind != existing:
+		return []string{"takes everything on link " + before.Name + " with it"}
+	case after != nil && deref(before.Up) && after.Up != nil && !*after.Up:
+		return []string{"cuts what goes over link " + before.Name}
+	}
+	return nil
+}
