@@ -38,6 +38,7 @@ type Kind struct {
 	sync         func(ctx context.Context, site Site, changes []Change) error
 	disturbs     func(c Change) []string
 	irreversible func(c Change) string
+	endangers    func(ctx context.Context, c Change) (string, error)
 	attend       func(ctx context.Context, declared []Object, why string) (leave func(), err error)
 	explain      func(ctx context.Context, want, live Object) string
 	expand       func(ctx context.Context, config *Config, node *Node) Diagnostics
@@ -146,6 +147,14 @@ func (k *Kind) Irreversible(c Change) string {
 		return ""
 	}
 	return k.irreversible(c)
+}
+
+// Endangers says how a change could cut the connection over which opdbus was started; empty where it could not.
+func (k *Kind) Endangers(ctx context.Context, c Change) (string, error) {
+	if k.endangers == nil {
+		return "", nil
+	}
+	return k.endangers(ctx, c)
 }
 
 // Attend begins what the kind does for the length of a run; nil when it does nothing.
@@ -264,6 +273,11 @@ func KindOf[T Object](provider, name string, p Provider[T]) *Kind {
 	}
 	if i, ok := p.(Irreversible[T]); ok {
 		k.irreversible = func(c Change) string { return i.Irreversible(pointer[T](c.Before), pointer[T](c.After)) }
+	}
+	if en, ok := p.(Endangering[T]); ok {
+		k.endangers = func(ctx context.Context, c Change) (string, error) {
+			return en.Endangers(ctx, pointer[T](c.Before), pointer[T](c.After))
+		}
 	}
 	if at, ok := p.(Attendant[T]); ok {
 		k.attend = func(ctx context.Context, declared []Object, why string) (func(), error) {

@@ -47,6 +47,9 @@ type NodePlan struct {
 	// all: REASON".
 	TakesBack string
 	Disturbs  []string
+	// Endangers says how the changes could cut the connection over which opdbus was started. It is no part of what is saved or digested:
+	// the plan is the same over another connection.
+	Endangers []string
 	Verify    []Check
 	Health    []Check
 	Protected bool // prevent_destroy

@@ -111,6 +111,12 @@ type Disturber[T Object] interface {
 	Disturbs(before, after *T) []string
 }
 
+// An Endangering change could cut the connection over which opdbus was started.
+type Endangering[T Object] interface {
+	// Endangers says how, such as "is the link of your connection from 192.0.2.5"; empty where it does not. It changes nothing.
+	Endangers(ctx context.Context, before, after *T) (how string, err error)
+}
+
 // An Irreversible change cannot be taken back; the reason is said in the plan. Empty: it can.
 type Irreversible[T Object] interface {
 	Irreversible(before, after *T) (reason string)

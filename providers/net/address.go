@@ -57,7 +57,7 @@ func (a Address) Check(report func(attr, summary, detail string)) {
 }
 
 // addresses is the provider of addresses.
-type addresses struct{}
+type addresses struct{ connections *connections }
 
 // Live says that addresses are a state of the running kernel, for state.Live.
 func (*addresses) Live() {}

@@ -6,12 +6,13 @@ import "github.com/opdbus/opdbus/state"
 
 // Kinds are the kinds of the provider.
 func Kinds(host state.Host) state.Kinds {
+	c := &connections{}
 	return state.Kinds{
 		state.KindOf[Network]("net", state.NetworkNode, &networks{}),
 		state.KindOf[Sysctl]("net", "sysctl", &sysctls{host.Path("/proc/sys")}),
-		state.KindOf[Link]("net", "link", &links{}),
-		state.KindOf[Address]("net", "address", &addresses{}),
-		state.KindOf[Route]("net", "route", &routes{}),
-		state.KindOf[Rule]("net", "rule", &rules{}),
+		state.KindOf[Link]("net", "link", &links{c}),
+		state.KindOf[Address]("net", "address", &addresses{c}),
+		state.KindOf[Route]("net", "route", &routes{c}),
+		state.KindOf[Rule]("net", "rule", &rules{c}),
 	}
 }

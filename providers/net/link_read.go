@@ -10,7 +10,7 @@ import (
 )
 
 // links is the provider of links.
-type links struct{}
+type links struct{ connections *connections }
 
 // Live says that links are a state of the running kernel, for state.Live.
 func (*links) Live() {}

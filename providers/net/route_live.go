@@ -15,7 +15,7 @@ import (
 )
 
 // routes is the provider of routes.
-type routes struct{}
+type routes struct{ connections *connections }
 
 // Live says that routes are a state of the running kernel, for state.Live.
 func (*routes) Live() {}

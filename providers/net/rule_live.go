@@ -67,7 +67,7 @@ func parseRule(data []byte) (kernelRule, error) {
 }
 
 // rules is the provider of rules.
-type rules struct{}
+type rules struct{ connections *connections }
 
 // Live says that rules are a state of the running kernel, for state.Live.
 func (*rules) Live() {}

@@ -29,6 +29,9 @@ all that applying it needs. Anybody who may read the file can look at it with op
 			if err != nil {
 				return err
 			}
+			if err := r.Endanger(c.Context(), plan); err != nil {
+				return err
+			}
 			if err := a.showPlan(r, plan, p.json, p.verbose); err != nil {
 				return err
 			}

@@ -143,6 +143,9 @@ func (a *app) rollback(c *cobra.Command, args []string, f *rollbackFlags, o reco
 		return err
 	}
 	if f.save.out != "" {
+		if err := r.Endanger(c.Context(), plan); err != nil {
+			return err
+		}
 		if err := a.showPlan(r, plan, f.json, f.verbose); err != nil {
 			return err
 		}

@@ -26,6 +26,7 @@ type runFlags struct {
 	confirmTimeout time.Duration
 	onFailure      string
 	approved       string
+	allowLockout   bool
 	saved          *savedPlan // the one that is applied; nil: the plan was not saved
 }
 
@@ -33,6 +34,7 @@ func (f *runFlags) add(c *cobra.Command) {
 	c.Flags().BoolVar(&f.autoApprove, "auto-approve", false, "do not ask for confirmation")
 	c.Flags().DurationVar(&f.lockTimeout, "lock-timeout", 0, "wait this long for another run to end, such as 30s")
 	c.Flags().DurationVar(&f.confirmTimeout, "confirm-timeout", 0, "take the run back unless opdbus confirm is called within this time after it, such as 60s")
+	c.Flags().BoolVar(&f.allowLockout, "allow-lockout", false, "apply without --confirm-timeout what could cut the connection over which opdbus was started")
 	c.Flags().StringVar(&f.onFailure, "on-failure", "", "what a failure takes back: rollback (the whole run), node (the failed node) or stop (nothing); default: what the configuration says, else rollback")
 	c.Flags().StringVar(&f.approved, "approved", "", "apply only if the plan's digest is `DIGEST`")
 }
@@ -51,8 +53,21 @@ func (f *runFlags) check() error {
 	return nil
 }
 
+// mayEndanger refuses what could lock somebody out of the host for good.
+func (f *runFlags) mayEndanger(plan *state.Plan) error {
+	for _, np := range plan.Nodes {
+		if len(np.Endangers) > 0 && f.confirmTimeout == 0 && !f.allowLockout {
+			return fmt.Errorf("the plan could lock you out: %s %s. Nothing was changed. With --confirm-timeout 60s it is taken back unless you can still run opdbus confirm; --allow-lockout does without", np.Addr, np.Endangers[0])
+		}
+	}
+	return nil
+}
+
 // execute shows a plan, asks, and makes it so.
 func (a *app) execute(ctx context.Context, r *reconciler.Reconciler, plan *state.Plan, f *runFlags, command string) error {
+	if err := r.Endanger(ctx, plan); err != nil {
+		return err
+	}
 	if !f.json || plan.Empty() {
 		if err := a.showPlan(r, plan, f.json, f.verbose); err != nil {
 			return err
@@ -60,6 +75,9 @@ func (a *app) execute(ctx context.Context, r *reconciler.Reconciler, plan *state
 	}
 	if plan.Empty() {
 		return nil
+	}
+	if err := f.mayEndanger(plan); err != nil {
+		return err
 	}
 	if err := a.approve(ctx, r, plan, f); err != nil {
 		return err

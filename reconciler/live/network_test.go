@@ -129,6 +129,33 @@ func TestNetwork(t *testing.T) {
 		require.Equal(t, after, h.network())
 	})
 
+	t.Run("what carries the connection is not changed without a way back", func(t *testing.T) {
+		h := h.within(t)
+		h.config(strings.Replace(network, `kind      = "bridge"`, "kind      = \"bridge\"\n    mtu       = 1399", 1))
+		// As under sudo: only the process that started opdbus has it.
+		over := func(args string) (int, string) {
+			return h.Run(t.Context(), "env", "SSH_CONNECTION=10.0.0.2 50000 10.0.0.1 22", "sh", "-c", "env -u SSH_CONNECTION opdbus --chdir /root/config "+args+"; exit $?")
+		}
+		code, said := over("plan")
+		assert.Zero(t, code)
+		assert.Contains(t, said, `link["br0"] carries your connection from 10.0.0.2`)
+		code, said = over("apply --auto-approve")
+		assert.Equal(t, 1, code)
+		assert.Contains(t, said, "the plan could lock you out")
+		require.Equal(t, after, h.network())
+		code, said = over("apply --auto-approve --confirm-timeout 1s")
+		assert.Zero(t, code, said)
+		assert.NotEqual(t, after, h.network())
+		h.Do("sh", "-c", "until opdbus history | grep -q 'taken back'; do sleep 0.2; done")
+		require.Equal(t, after, h.network())
+		h.must(0, "release")
+		code, said = over("apply --auto-approve --allow-lockout")
+		assert.Zero(t, code, said)
+		h.config(network)
+		h.must(0, "undo", "--auto-approve")
+		require.Equal(t, after, h.network())
+	})
+
 	t.Run("what fails is taken back", func(t *testing.T) {
 		h := h.within(t)
 		h.config(network + `
@@ -160,9 +187,26 @@ network "more" {
 	require.Equal(t, before, h.network())
 }
 
+// more is a pair: its links have addresses of their own, which without mac would be others each time.
+const more = `
+network "more" {
+  link "q0" {
+    kind      = "veth"
+    peer      = "q1"
+    mac       = "02:00:00:00:00:10"
+    addresses = ["192.0.2.1/24"]
+  }
+  link "q1" {
+    kind = "veth"
+    peer = "q0"
+    mac  = "02:00:00:00:00:11"
+  }
+}
+`
+
 // TestKillNetwork is TestKill for a network: what is half made goes by its name or its mark, and what is somebody's stays.
 func TestKillNetwork(t *testing.T) {
 	t.Parallel()
 	h := networked(t)
-	h.killEach(network+"network \"more\" {\n  link \"q0\" {\n    kind      = \"veth\"\n    peer      = \"q1\"\n    addresses = [\"192.0.2.1/24\"]\n  }\n}\n", 12, h.network)
+	h.killEach(network+more, 12, h.network)
 }

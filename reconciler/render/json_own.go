@@ -38,6 +38,7 @@ type nodeJSON struct {
 	Snapshots []string `json:"snapshots"`
 	TakesBack string   `json:"takes_back,omitempty"`
 	Disturbs  []string `json:"disturbs"`
+	Endangers []string `json:"endangers,omitempty"`
 	Delete    bool     `json:"delete,omitempty"`
 	Skipped   string   `json:"skipped,omitempty"`
 	// GoesBack says to which snapshot, and which steps are taken back for that, last first.
@@ -96,7 +97,7 @@ func (d *document) own() (ownJSON, error) {
 		}
 		own.Nodes = append(own.Nodes, nodeJSON{
 			Address: n.Addr.String(), DependsOn: addresses(n.DependsOn), Snapshots: n.Snapshots(), TakesBack: n.TakesBack,
-			Disturbs: append([]string{}, n.Disturbs...), Delete: n.Delete, GoesBack: back,
+			Disturbs: append([]string{}, n.Disturbs...), Endangers: n.Endangers, Delete: n.Delete, GoesBack: back,
 		})
 		for _, c := range n.Changes {
 			cause := causeJSON{Address: c.Addr.String(), Cause: c.Cause, Note: c.Note, Trigger: c.Trigger, TriggeredBy: objectAddresses(c.TriggeredBy)}

@@ -160,6 +160,9 @@ func (t *text) node(n *state.NodePlan) error {
 			notes = append(notes, "taken back by "+t.clean(n.TakesBack))
 		}
 	}
+	for _, e := range n.Endangers {
+		notes = append(notes, t.paint(red, t.clean(e)))
+	}
 	for i, d := range n.Disturbs {
 		if i == 3 && len(n.Disturbs) > 4 && !t.o.Verbose {
 			notes = append(notes, fmt.Sprintf("and %s more like that", number(len(n.Disturbs)-i)))
