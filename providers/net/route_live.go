@@ -123,12 +123,17 @@ func describedRoute(from netlink.Route, links table) *Route {
 // as is a route in the words of what is wanted.
 func (r *Route) as(want Route) *Route {
 	live := Route{Name: want.Name, Destination: want.Destination, Table: want.Table, Metric: want.Metric, Found: want.Found, ours: r.ours, found: r.found}
-	// What is not wanted and not there says nothing; what is there and was not asked for is not managed.
-	keep(&live.Via, r.Via, want.Via)
-	keep(&live.Link, r.Link, want.Link)
-	keep(&live.Source, r.Source, want.Source)
-	keep(&live.OnLink, r.OnLink, want.OnLink)
-	keep(&live.Type, r.Type, want.Type)
+	// A route is replaced as a whole, so that all of it is managed. What the kernel finds out by itself, or takes for granted, is left out.
+	live.Via, live.Source = r.Via, r.Source
+	if want.Link != nil || r.Via == nil && deref(r.Type) == "unicast" { // those that lead nowhere lead to lo
+		live.Link = r.Link
+	}
+	if want.OnLink != nil || deref(r.OnLink) {
+		live.OnLink = r.OnLink
+	}
+	if want.Type != nil || deref(r.Type) != "unicast" {
+		live.Type = r.Type
+	}
 	return &live
 }
 
