@@ -60,6 +60,13 @@ func (h *host) network() string {
 	return strings.Join(lines, "\n")
 }
 
+// reaches says that packets come to an address and back: whoever has it refuses the connection, as nobody listens there.
+func (h *host) reaches(address string, with ...string) {
+	h.t.Helper()
+	_, out := h.Run(h.t.Context(), append(with, "timeout", "5", "bash", "-c", "exec 3<>/dev/tcp/"+address+"/9")...)
+	require.Contains(h.t, out, "Connection refused")
+}
+
 // networked is a machine with a pair of which one end is in a network namespace, and a bridge, an address, a route and a rule of somebody's.
 func networked(t *testing.T) *host {
 	t.Helper()
@@ -84,11 +91,8 @@ func TestNetwork(t *testing.T) {
 	h.must(0, "apply", "--auto-approve")
 	h.must(0, "plan", "--detailed-exitcode")
 	after := h.network()
-	pings := func() {
-		h.Do("ping", "-c1", "-W2", "10.0.0.2")
-		h.Do("ip", "netns", "exec", "n0", "ping", "-c1", "-W2", "10.0.0.1")
-	}
-	pings()
+	h.reaches("10.0.0.2")
+	h.reaches("10.0.0.1", "ip", "netns", "exec", "n0")
 	for _, theirs := range []string{"203.0.113.0/24 via 198.51.100.7 dev s0", "default via 198.51.100.7 dev s0 proto dhcp metric 500"} {
 		assert.Contains(t, h.Do("ip", "route"), theirs)
 	}
@@ -124,7 +128,7 @@ func TestNetwork(t *testing.T) {
 		added := regexp.MustCompile(`(?m)^\d+: br0 +inet 10\.0\.0\.11/24`).FindStringIndex(seen)
 		require.NotNil(t, added, seen)
 		assert.Less(t, added[0], at("Deleted"), "%s", seen)
-		h.Do("ping", "-c1", "-W2", "10.0.0.3")
+		h.reaches("10.0.0.3")
 		h.must(0, "rollback", "network.lan", "--auto-approve")
 		require.Equal(t, after, h.network())
 	})
