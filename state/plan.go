@@ -47,8 +47,8 @@ type NodePlan struct {
 	// all: REASON".
 	TakesBack string
 	Disturbs  []string
-	// Endangers says how the changes could cut the connection over which opdbus was started. It is no part of what is saved or digested:
-	// the plan is the same over another connection.
+	// Endangers says how the changes could cut the connection over which opdbus was started. It is no part of the digest, as the plan is
+	// the same over another connection, and is found out anew when a saved plan is applied.
 	Endangers []string
 	Verify    []Check
 	Health    []Check

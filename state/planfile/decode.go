@@ -49,7 +49,7 @@ func decode(data []byte, read objectReader) (*state.Plan, *document, error) {
 			return nil, nil, fmt.Errorf("the node %q is there twice, or is none", n.Addr)
 		}
 		seen[n.Addr] = true
-		out := &state.NodePlan{Addr: n.Addr, DependsOn: n.DependsOn, After: n.After, Delete: n.Delete, TakesBack: n.TakesBack, Disturbs: n.Disturbs,
+		out := &state.NodePlan{Addr: n.Addr, DependsOn: n.DependsOn, After: n.After, Delete: n.Delete, TakesBack: n.TakesBack, Disturbs: n.Disturbs, Endangers: n.Endangers,
 			Verify: decodeChecks(n.Verify), Health: decodeChecks(n.Health), Protected: n.Protected, Source: decodeSource(n.Source), Back: n.Back}
 		if out.Changes, err = decodeChanges(n.Changes, read); err != nil {
 			return nil, nil, err

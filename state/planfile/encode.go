@@ -47,6 +47,7 @@ type node struct {
 	Delete    bool             `json:"delete,omitempty"`
 	TakesBack string           `json:"takes_back,omitempty"`
 	Disturbs  []string         `json:"disturbs,omitempty"`
+	Endangers []string         `json:"endangers,omitempty"`
 	Verify    []check          `json:"verify,omitempty"`
 	Health    []check          `json:"health,omitempty"`
 	Protected bool             `json:"protected,omitempty"`
@@ -119,7 +120,7 @@ func encode(p *state.Plan, d document, numbers map[string]int) ([]byte, error) {
 	}
 	var err error
 	for _, n := range p.Nodes {
-		out := node{Addr: n.Addr, DependsOn: n.DependsOn, After: n.After, Delete: n.Delete, TakesBack: n.TakesBack, Disturbs: n.Disturbs,
+		out := node{Addr: n.Addr, DependsOn: n.DependsOn, After: n.After, Delete: n.Delete, TakesBack: n.TakesBack, Disturbs: n.Disturbs, Endangers: n.Endangers,
 			Verify: encodeChecks(n.Verify), Health: encodeChecks(n.Health), Protected: n.Protected, Source: encodeSource(n.Source), Back: n.Back}
 		if out.Changes, err = encodeChanges(n.Changes, numbers); err != nil {
 			return nil, err

@@ -20,7 +20,7 @@ func public(p *state.Plan, key []byte) (*state.Plan, error) {
 	var err error
 	for _, n := range p.Nodes {
 		shown := &state.NodePlan{Addr: n.Addr, DependsOn: n.DependsOn, After: n.After, Delete: n.Delete, TakesBack: n.TakesBack,
-			Disturbs: n.Disturbs, Protected: n.Protected, Source: place(n.Source)}
+			Disturbs: n.Disturbs, Endangers: n.Endangers, Protected: n.Protected, Source: place(n.Source)}
 		if n.Back != nil {
 			shown.Back = &state.Back{Snapshot: n.Back.Snapshot, Steps: n.Back.Steps}
 		}
