@@ -129,7 +129,8 @@ func together(changes []state.Change) {
 }
 
 // sequence is the order of changes within a node: first what goes, last made first, then what is made or changed, as
-// declared, and at the end what goes of kinds that overlap. All changes of a kind that lives in the node's tree stand together, so that they become one exchange.
+// declared, and at the end what goes of kinds that overlap. All changes of a kind that lives in the node's tree stand together, so that they
+// become one exchange.
 func (r *Reconciler) sequence(changes []state.Change) []state.Change {
 	// Each change gets the number of the group that it is in; what goes is in group 0.
 	group := make([]int, len(changes))

@@ -94,47 +94,40 @@ func unfinished(name string) string {
 }
 
 func (p *links) create(want Link) (netlink.Link, error) {
-	at := map[string]string{want.Name: unfinished(want.Name)}
+	names := []string{want.Name}
 	if want.Kind == "veth" {
-		if peer, err := find(*want.Peer); err != nil || peer != nil {
-			return nil, errors.Join(err, fmt.Errorf("there is a link %s, which was to be made as its peer", *want.Peer))
+		peer, err := find(*want.Peer)
+		if err == nil && peer != nil {
+			err = fmt.Errorf("there is a link %s already, which was to be made as its peer: give the peer another name", *want.Peer)
 		}
-		at[*want.Peer] = unfinished(*want.Peer)
+		if err != nil {
+			return nil, err
+		}
+		names = []string{*want.Peer, want.Name} // the other end first: whatever has the one's name has all of it
 	}
-	for _, name := range at {
-		if err := removeNamed(name); err != nil {
+	for _, name := range names {
+		if err := removeNamed(unfinished(name)); err != nil {
 			return nil, err
 		}
 	}
-	var l netlink.Link
-	var err error
-	if want.Kind == "veth" {
-		attrs := netlink.NewLinkAttrs()
-		attrs.Name = at[want.Name]
-		veth := netlink.NewVeth(attrs)
-		veth.PeerName = at[*want.Peer]
-		l = veth
-	} else if l, err = want.blueprint(at[want.Name]); err != nil {
+	l, err := want.blueprint(unfinished(want.Name))
+	if err != nil {
 		return nil, err
 	}
 	if err := netlink.LinkAdd(l); err != nil {
 		return nil, err
-	}
-	names := []string{want.Name} // the other end first: whatever has the one's name has all of it
-	if want.Kind == "veth" {
-		names = []string{*want.Peer, want.Name}
 	}
 	for _, step := range []func(l netlink.Link, name string) error{
 		func(l netlink.Link, _ string) error { return netlink.LinkSetAlias(l, mark) },
 		netlink.LinkSetName,
 	} {
 		for _, name := range names {
-			l, err := needed(at[name])
+			l, err := needed(unfinished(name))
 			if err == nil {
 				err = step(l, name)
 			}
 			if err != nil {
-				return nil, errors.Join(err, removeNamed(at[want.Name]))
+				return nil, errors.Join(err, removeNamed(unfinished(want.Name)))
 			}
 		}
 	}

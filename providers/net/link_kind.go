@@ -109,7 +109,9 @@ func (l Link) blueprint(name string) (netlink.Link, error) {
 	case "ifb":
 		return &netlink.Ifb{LinkAttrs: at}, nil
 	case "veth":
-		return nil, fmt.Errorf("a pair is made otherwise")
+		v := netlink.NewVeth(at)
+		v.PeerName = unfinished(*l.Peer)
+		return v, nil
 	case "vlan":
 		at.ParentIndex = parent
 		return &netlink.Vlan{LinkAttrs: at, VlanId: *l.VLANID, VlanProtocol: netlink.VLAN_PROTOCOL_8021Q}, nil

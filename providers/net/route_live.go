@@ -249,9 +249,10 @@ func (p *routes) remove(made Route) error {
 		if err == nil {
 			err = netlink.RouteReplace(request)
 		}
-		if err == nil || live == nil {
-			return err
+		if err != nil {
+			return fmt.Errorf("cannot put back the one that was there: %w", err)
 		}
+		return nil
 	}
 	request := &netlink.Route{Dst: netOf(at.destination), Table: at.table, Priority: at.metric, Protocol: protocol, Family: family(at.destination.Addr()), Scope: netlink.SCOPE_NOWHERE}
 	if deref(live.Type) != "unicast" {
