@@ -2,15 +2,24 @@
 // /proc/sys (sysctl.d(5)). It may import state, providers/internal/*, vishvananda/netlink and golang.org/x/sys/unix.
 package net
 
-import "github.com/opdbus/opdbus/state"
+import (
+	"github.com/opdbus/opdbus/providers/internal/ovsdb"
+	"github.com/opdbus/opdbus/state"
+)
 
 // Kinds are the kinds of the provider.
 func Kinds(host state.Host) state.Kinds {
-	c := &connections{}
+	return kindsOf(host.Path("/proc/sys"), ovsdb.New(ovsdb.DefaultAddress))
+}
+
+func kindsOf(settings string, client *ovsdb.Client) state.Kinds {
+	c, v := &connections{}, &vswitch{client}
 	return state.Kinds{
 		state.KindOf[Network]("net", state.NetworkNode, &networks{}),
-		state.KindOf[Sysctl]("net", "sysctl", &sysctls{host.Path("/proc/sys")}),
+		state.KindOf[Sysctl]("net", "sysctl", &sysctls{settings}),
 		state.KindOf[Link]("net", "link", &links{c}),
+		state.KindOf[Bridge]("net", "bridge", &bridges{v}),
+		state.KindOf[Port]("net", "port", &ports{v}),
 		state.KindOf[Address]("net", "address", &addresses{c}),
 		state.KindOf[Route]("net", "route", &routes{c}),
 		state.KindOf[Rule]("net", "rule", &rules{c}),

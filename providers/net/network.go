@@ -24,30 +24,87 @@ func (*networks) Apply(context.Context, *Network, *Network) error { return nil }
 // Expand puts what is declared into the order in which it can be made, whatever the order of the blocks, and makes each address of a
 // link an object of its own: it comes and goes by itself, and what others have added to the link is nobody's business.
 func (*networks) Expand(_ context.Context, _ *state.Config, node *state.Node, _ Network) state.Diagnostics {
-	var all []state.Declared
+	e := expansion{node: node, declared: map[string]state.Object{}}
 	for _, d := range node.Objects {
-		link, ok := d.Object.(Link)
-		if !ok {
-			all = append(all, d)
-			continue
-		}
-		for _, text := range link.Addresses {
-			a := Address{Name: link.Name + " " + text, Link: link.Name, Address: text}
-			of := state.Declared{Addr: state.Addr{Node: node.Addr, Kind: "address", Key: a.Name}, Object: a, Sensitive: d.Sensitive, Source: d.Source}
-			of.Attr = func(string) state.Range { return attrOf(d, "addresses") }
-			all = append(all, of)
-		}
-		link.Addresses = nil
-		d.Object = link
-		all = append(all, d)
+		e.declared[d.Addr.Kind+" "+d.Addr.Key] = d.Object
 	}
+	for _, d := range node.Objects {
+		e.add(d)
+	}
+	all := e.all
 	// What a link is made on comes before it.
 	depth := depths(all)
 	slices.SortStableFunc(all, func(a, b state.Declared) int {
 		return cmp.Or(rank(a, depth)-rank(b, depth), depth[deref(linkOf(a))]-depth[deref(linkOf(b))])
 	})
 	node.Objects = all
-	return nil
+	return e.diags
+}
+
+// An expansion is a node's objects on their way to what they come to.
+type expansion struct {
+	node     *state.Node
+	declared map[string]state.Object // by kinds and names
+	all      []state.Declared
+	diags    state.Diagnostics
+}
+
+func (e *expansion) add(d state.Declared) {
+	switch o := d.Object.(type) {
+	case Link:
+		e.addresses(d, o.Name, o.Addresses)
+		o.Addresses = nil
+		d.Object = o
+	case Port:
+		e.addresses(d, o.Name, o.Addresses)
+		o.Addresses = nil
+		d.Object = o
+	case Bridge:
+		e.addresses(d, o.Name, o.Addresses)
+		for _, name := range o.Ports {
+			up := true
+			if o.isKernels() {
+				e.part(d, "ports", "link", name, Link{Name: name, Kind: existing, Master: &o.Name, Up: &up})
+			} else {
+				e.part(d, "ports", "port", name, Port{Name: name, Bridge: o.Name})
+			}
+		}
+		o.Addresses, o.Ports = nil, nil
+		d.Object = o
+		if o.isKernels() {
+			d.Addr.Kind, d.Object = "link", Link{Name: o.Name, Kind: "bridge"}
+		}
+	}
+	e.all = append(e.all, d)
+}
+
+func (e *expansion) addresses(d state.Declared, link string, all []string) {
+	for _, text := range all {
+		a := Address{Name: link + " " + text, Link: link, Address: text}
+		e.part(d, "addresses", "address", a.Name, a)
+	}
+}
+
+// part is an object that an attribute of another stands for, unless it is declared itself, and says the same.
+func (e *expansion) part(d state.Declared, attr, kind, key string, o state.Object) {
+	switch own := e.declared[kind+" "+key].(type) {
+	case nil:
+	case Link:
+		if part, ok := o.(Link); ok && deref(own.Master) != *part.Master {
+			e.diags.Errorf(attrOf(d, attr), "A port that is declared itself", "link %q is declared in this node, and not as a port of %s: give it master = %q there.", key, *part.Master, *part.Master)
+		}
+		return
+	case Port:
+		if part, ok := o.(Port); ok && own.Bridge != part.Bridge {
+			e.diags.Errorf(attrOf(d, attr), "A port that is declared itself", "port %q is declared in this node, for bridge %s. A port is on one bridge.", key, own.Bridge)
+		}
+		return
+	default:
+		return
+	}
+	of := state.Declared{Addr: state.Addr{Node: e.node.Addr, Kind: kind, Key: key}, Object: o, Sensitive: d.Sensitive, Source: d.Source}
+	of.Attr = func(string) state.Range { return attrOf(d, attr) }
+	e.all = append(e.all, of)
 }
 
 func attrOf(d state.Declared, name string) state.Range {
@@ -67,7 +124,7 @@ func rank(d state.Declared, depth map[string]int) int {
 		}
 		return 0
 	}
-	return 1 + slices.Index([]string{"link", "sysctl", "address", "route", "rule"}, d.Addr.Kind)
+	return 1 + slices.Index([]string{"link", "sysctl", "bridge", "port", "address", "route", "rule"}, d.Addr.Kind)
 }
 
 func linkOf(d state.Declared) *string {

@@ -1,0 +1,162 @@
+package net
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+
+	"github.com/vishvananda/netlink"
+
+	"github.com/opdbus/opdbus/providers/internal/ovsdb"
+)
+
+// ownerKey is the key in external_ids that says which object of opdbus' a row is.
+const ownerKey = "opdbus"
+
+// vswitch is Open vSwitch: the database that configures it (ovs-vswitchd.conf.db(5)).
+type vswitch struct{ client *ovsdb.Client }
+
+// A configuration is what there is of bridges and ports, by their names.
+type configuration struct {
+	bridges map[string]bridgeRow
+	ports   map[string]portRow
+}
+
+type bridgeRow struct {
+	ovsdb.Row
+	id         ovsdb.UUID
+	controller []string
+}
+
+type portRow struct {
+	ovsdb.Row
+	id         ovsdb.UUID
+	bridge     string
+	interfaces []ovsdb.Row
+}
+
+// read reads all of it in one transaction.
+func (v *vswitch) read(ctx context.Context) (configuration, error) {
+	every := ovsdb.Every()
+	found, err := v.client.Transact(ctx, ovsdb.Database,
+		ovsdb.Select("Bridge", every, "_uuid", "name", "ports", "datapath_type", "fail_mode", "protocols", "stp_enable", "controller", "external_ids", "other_config"),
+		ovsdb.Select("Port", every, "_uuid", "name", "interfaces", "tag", "trunks", "external_ids"),
+		ovsdb.Select("Interface", every, "_uuid", "name", "type", "options", "error", "ofport"),
+		ovsdb.Select("Controller", every, "_uuid", "target"))
+	if err != nil {
+		return configuration{}, explainedSwitch(err)
+	}
+	targets, interfaces := map[ovsdb.UUID]string{}, map[ovsdb.UUID]ovsdb.Row{}
+	for _, r := range found[3].Rows {
+		targets[uuid(r)], _ = r["target"].(string)
+	}
+	for _, r := range found[2].Rows {
+		interfaces[uuid(r)] = r
+	}
+	c := configuration{map[string]bridgeRow{}, map[string]portRow{}}
+	on := map[ovsdb.UUID]string{}
+	for _, r := range found[0].Rows {
+		b := bridgeRow{Row: r, id: uuid(r)}
+		for _, id := range ovsdb.Elements(r["controller"]) {
+			b.controller = append(b.controller, targets[id.(ovsdb.UUID)])
+		}
+		for _, id := range ovsdb.Elements(r["ports"]) {
+			on[id.(ovsdb.UUID)] = text(r, "name")
+		}
+		c.bridges[text(r, "name")] = b
+	}
+	for _, r := range found[1].Rows {
+		p := portRow{Row: r, id: uuid(r), bridge: on[uuid(r)]}
+		for _, id := range ovsdb.Elements(r["interfaces"]) {
+			p.interfaces = append(p.interfaces, interfaces[id.(ovsdb.UUID)])
+		}
+		c.ports[text(r, "name")] = p
+	}
+	return c, nil
+}
+
+func uuid(r ovsdb.Row) ovsdb.UUID {
+	id, _ := r["_uuid"].(ovsdb.UUID)
+	return id
+}
+
+// text is the value of a column that has one string or none.
+func text(r ovsdb.Row, column string) string {
+	for _, v := range ovsdb.Elements(r[column]) {
+		if s, ok := v.(string); ok {
+			return s
+		}
+	}
+	return ""
+}
+
+// explainedSwitch says what to do where there is no switch to speak to: that is not the same as a switch without bridges.
+func explainedSwitch(err error) error {
+	var absent *ovsdb.AbsentError
+	if errors.As(err, &absent) {
+		return fmt.Errorf("cannot tell what Open vSwitch has: %w; install openvswitch-switch and start ovsdb-server.service", err)
+	}
+	return fmt.Errorf("cannot read the configuration of Open vSwitch: %w", err)
+}
+
+// keysOf are those of a map's keys that are looked after.
+func keysOf(live map[string]string, want, former map[string]string) map[string]string {
+	if want == nil && former == nil {
+		return nil
+	}
+	kept := maps.Clone(live)
+	maps.DeleteFunc(kept, func(key, _ string) bool {
+		_, wanted := want[key]
+		_, was := former[key]
+		return !wanted && !was
+	})
+	if len(kept) == 0 && want == nil {
+		return nil
+	}
+	return kept
+}
+
+// readIfThere is read where there is a switch.
+func (v *vswitch) readIfThere(ctx context.Context) (configuration, error) {
+	c, err := v.read(ctx)
+	var absent *ovsdb.AbsentError
+	if errors.As(err, &absent) {
+		return configuration{}, nil
+	}
+	return c, err
+}
+
+// configure has the operations done and waits until the switch is so. What it could not make, by name, is an error, with what it says.
+func (v *vswitch) configure(ctx context.Context, ops []ovsdb.Operation, made []string) error {
+	if len(ops) > 0 {
+		if _, err := v.client.Configure(ctx, ops...); err != nil {
+			return fmt.Errorf("cannot configure Open vSwitch: %w", err)
+		}
+	}
+	if len(made) == 0 {
+		return nil
+	}
+	c, err := v.read(ctx)
+	if err != nil {
+		return err
+	}
+	for _, name := range made {
+		for _, i := range c.ports[name].interfaces {
+			if said := text(i, "error"); said != "" {
+				return fmt.Errorf("cannot make port %s: ovs-vswitchd says: %s", name, said)
+			}
+			if text(i, "type") != "internal" && text(i, "type") != "tap" {
+				continue
+			}
+			l, err := needed(name)
+			if err == nil {
+				err = netlink.LinkSetUp(l)
+			}
+			if err != nil {
+				return fmt.Errorf("cannot bring up port %s: %w", name, err)
+			}
+		}
+	}
+	return nil
+}
