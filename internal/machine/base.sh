@@ -23,7 +23,7 @@ root=/run/btrfs/@rootfs
 # Documentation is left out here and not by options for dpkg, for which mmdebstrap would pass each package through a filter that takes
 # longer than all the rest.
 TMPDIR=/run/tmp mmdebstrap --quiet --variant=essential --format=tar --include="$packages" \
-	--aptopt='APT::Install-Recommends "false"' --aptopt='Acquire::Languages "none"' "$suite" /run/tmp/base.tar "$sources"
+	--aptopt='APT::Install-Recommends "false"' --aptopt='Acquire::Languages "none"' --aptopt='Acquire::Retries "5"' "$suite" /run/tmp/base.tar "$sources"
 tar -C "$root" --numeric-owner --xattrs --xattrs-include='*' --anchored --wildcards --exclude='./usr/share/doc/*' \
 	--exclude='./usr/share/info/*' --exclude='./usr/share/locale/*' --exclude='./usr/share/man/*' -xf /run/tmp/base.tar
 
@@ -31,6 +31,7 @@ tar -C "$root" --numeric-owner --xattrs --xattrs-include='*' --anchored --wildca
 for unit in apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer e2scrub_all.timer fstrim.timer; do
 	ln -sf /dev/null "$root/etc/systemd/system/$unit"
 done
+rm -f "$root"/etc/systemd/system/*.wants/openvswitch-switch.service "$root"/etc/systemd/system/*.wants/ovs-record-hostname.service
 ln -sf ../run/systemd/resolve/stub-resolv.conf "$root/etc/resolv.conf"
 mkdir "$root/var/lib/op-dbus"
 echo machine >"$root/etc/hostname"
