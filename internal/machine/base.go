@@ -22,7 +22,7 @@ import (
 // packages are what is installed on the machine besides the essential ones. This list is all there is to change.
 func packages() []string {
 	return []string{"systemd-sysv", "dbus", "libpam-systemd", "systemd-resolved", "polkitd", "apt", "packagekit", "packagekit-tools",
-"btrfs-progs", "busybox", "iproute2", "iputils-ping", "kmod", "login", "openvswitch-switch", "passwd", "procps", "qemu-guest-agent"}
+		"btrfs-progs", "busybox", "iproute2", "iputils-ping", "kmod", "login", "openvswitch-switch", "passwd", "procps", "qemu-guest-agent"}
 }
 
 //go:embed base.sh
