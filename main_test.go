@@ -53,6 +53,7 @@ func layers() []layer {
 		{"state/store", []string{"state", "state/durable", "state/snapshot"}, []string{hclog, xsys, "github.com/coreos/go-systemd/v22"}},
 		{"providers", []string{"state", "providers/*", "providers/internal/sysbus"}, nil},
 		{"providers/internal/sysbus", []string{"state"}, []string{godbus}},
+		{"providers/internal/ovstest", []string{"providers/internal/ovsdb"}, []string{testify}},
 		{"providers/internal/*", []string{"state", "providers/internal/*"}, []string{xsys, "github.com/fsnotify/fsnotify", "github.com/agext/levenshtein", "github.com/pelletier/go-toml/v2"}},
 		{"providers/providertest", []string{"state", "state/snapshot", "state/snapshot/snapshottest"}, []string{testify, xsys}},
 		{"providers/net", []string{"state", "providers/internal/*"}, []string{xsys, "github.com/vishvananda/netlink"}},

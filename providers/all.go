@@ -9,6 +9,7 @@ import (
 	"github.com/opdbus/opdbus/providers/internal/sysbus"
 	"github.com/opdbus/opdbus/providers/login1"
 	"github.com/opdbus/opdbus/providers/net"
+	"github.com/opdbus/opdbus/providers/openflow"
 	"github.com/opdbus/opdbus/providers/packagekit"
 	"github.com/opdbus/opdbus/providers/registry"
 	"github.com/opdbus/opdbus/providers/stage"
@@ -27,6 +28,7 @@ func All(host state.Host) state.Kinds {
 		dnsresolver.Kinds(host, bus),
 		packagekit.Kinds(host, bus, host.Tell),
 		net.Kinds(host),
+		openflow.Kinds(),
 		dbus.Kinds(host, bus),
 	)
 }

@@ -132,6 +132,11 @@ type Checked interface {
 	Check(report func(attr, summary, detail string))
 }
 
+// A Placed nested block is told, by its pointer, where it stands, so that what it becomes can say so.
+type Placed interface {
+	Place(source Range, attr func(name string) Range)
+}
+
 // A Triggered object does something once a run when what it refers to changes.
 type Triggered interface {
 	// Triggers are what it refers to, for each Trigger that it has. Restart goes before Reload.

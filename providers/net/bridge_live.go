@@ -81,7 +81,7 @@ func (b Bridge) as(want Bridge) Bridge {
 
 // List is all bridges; none where there is no switch.
 func (p *bridges) List(ctx context.Context) ([]Bridge, error) {
-	c, err := p.readIfThere(ctx)
+	c, err := p.read(ctx)
 	var all []Bridge
 	for _, row := range c.bridges {
 		all = append(all, row.described())
@@ -115,7 +115,7 @@ func (p *bridges) Apply(ctx context.Context, before, after *Bridge) error {
 
 // ApplyAll makes all changes in one transaction, and waits until ovs-vswitchd has made them.
 func (p *bridges) ApplyAll(ctx context.Context, _ state.Site, changes []state.ChangeOf[Bridge]) error {
-	c, err := p.read(ctx)
+	c, err := p.running(ctx)
 	if err != nil {
 		return err
 	}

@@ -88,7 +88,7 @@ const noTag = -1
 
 // List is all ports; none where there is no switch.
 func (p *ports) List(ctx context.Context) ([]Port, error) {
-	c, err := p.readIfThere(ctx)
+	c, err := p.read(ctx)
 	var all []Port
 	for name, row := range c.ports {
 		if name != row.bridge {
@@ -124,7 +124,7 @@ func (p *ports) Apply(ctx context.Context, before, after *Port) error {
 
 // ApplyAll makes all changes in one transaction, and waits until ovs-vswitchd has made them.
 func (p *ports) ApplyAll(ctx context.Context, _ state.Site, changes []state.ChangeOf[Port]) error {
-	c, err := p.read(ctx)
+	c, err := p.running(ctx)
 	if err != nil {
 		return err
 	}

@@ -46,7 +46,7 @@ type AbsentError struct {
 }
 
 func (e *AbsentError) Error() string {
-	return fmt.Sprintf("cannot connect to the switch's database at %s: %v; Open vSwitch is not installed or ovsdb-server does not run", e.Address, e.err)
+	return fmt.Sprintf("cannot connect to the switch's database at %s: %v; Open vSwitch is not installed or ovsdb-server does not run: install openvswitch-switch, and start it, such as with systemctl start openvswitch-switch.service", e.Address, e.err)
 }
 
 // Unwrap is why.
