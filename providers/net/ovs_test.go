@@ -13,6 +13,7 @@ import (
 
 	"github.com/opdbus/opdbus/internal/machine"
 	"github.com/opdbus/opdbus/providers/internal/ovsdb"
+	"github.com/opdbus/opdbus/providers/internal/sysbus"
 	"github.com/opdbus/opdbus/providers/providertest"
 	"github.com/opdbus/opdbus/state"
 )
@@ -71,7 +72,9 @@ func (s *switchOf) vsctl(args ...string) string {
 	return string(out)
 }
 
-func (s *switchOf) kinds() state.Kinds { return kindsOf("/proc/sys", ovsdb.New(s.address())) }
+func (s *switchOf) kinds() state.Kinds {
+	return kindsOf(state.Host{}, sysbus.New(""), ovsdb.New(s.address()))
+}
 
 // world is what the database has, without what changes by itself.
 func (s *switchOf) world() string {
