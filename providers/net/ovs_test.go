@@ -84,9 +84,11 @@ func (s *switchOf) world() string {
 		s.vsctl("--columns=target", "list", "controller") + s.vsctl("show")
 }
 
-// What speaks to Open vSwitch runs on a machine, which has it.
+// What speaks to Open vSwitch, or to systemd, runs on a machine, which has them.
 func TestMachine(t *testing.T) {
-	machine.RunTests(t, machine.New(t), "^TestOnMachine")
+	m := machine.New(t)
+	m.Opdbus()
+	machine.RunTests(t, m, "^TestOnMachine")
 }
 
 func TestOnMachineSwitch(t *testing.T) {

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -155,10 +156,13 @@ func wireguardWorld(t *testing.T) string {
 	devices, err := client.Devices()
 	require.NoError(t, err)
 	var b strings.Builder
+	text := func(v any) string { return fmt.Sprint(v) }
 	for _, d := range devices {
+		slices.SortFunc(d.Peers, func(a, b wgtypes.Peer) int { return strings.Compare(text(a.PublicKey), text(b.PublicKey)) })
 		fmt.Fprintf(&b, "%s %x port %d mark %d\n", d.Name, d.PrivateKey[:], d.ListenPort, d.FirewallMark)
 		for _, p := range d.Peers {
 			fmt.Fprintf(&b, "  %s %x %v %s\n", p.PublicKey, p.PresharedKey[:], p.Endpoint, p.PersistentKeepaliveInterval)
+			slices.SortFunc(p.AllowedIPs, func(a, b net.IPNet) int { return strings.Compare(a.String(), b.String()) })
 			for _, n := range p.AllowedIPs {
 				fmt.Fprintf(&b, "    %s\n", &n)
 			}
