@@ -174,7 +174,9 @@ func TestOnMachineTunnel(t *testing.T) {
 
 	c.config(one.peer(1, "keepalive = 25"))
 	configure(t, "wg0", wgtypes.PeerConfig{PublicKey: wgtypes.Key{9}, PresharedKey: &wgtypes.Key{8}})
-	assert.Contains(t, c.opdbus(2, "drift"), `network.vpn.wireguard["wg0"]`)
+	drift := c.opdbus(2, "drift")
+	assert.Contains(t, drift, `network.vpn.wireguard["wg0"]  peer`)
+	assert.Contains(t, drift, `"public_key": "`+wgtypes.Key{9}.String())
 	c.opdbus(0, "apply", "--auto-approve")
 	assert.Equal(t, alone, wireguardWorld(t))
 	c.opdbus(0, "drift")
@@ -205,7 +207,7 @@ func TestOnMachineTunnel(t *testing.T) {
 	for _, args := range [][]string{{"history", "--json"}, {"state", "list"}, {"state", "show", "network.vpn"}, {"query", "--plugin", "net", "--json"}} {
 		c.opdbus(0, args...)
 	}
-	nowhereIs(t, c.said.String(), "/etc/wireguard/wg0.key", "/etc/wireguard/old.key", one.shared, two.shared)
+	nowhereIs(t, c.said.String(), "/etc/wireguard/old.key", "/etc/wireguard/wg0.key", one.shared, two.shared)
 	c.opdbus(0, "destroy", "--auto-approve")
 	assert.Equal(t, ends, wireguardWorld(t))
 	assert.NotEqual(t, before, ends)

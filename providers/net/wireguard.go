@@ -110,23 +110,22 @@ func (w WireGuard) Check(report func(attr, summary, detail string)) {
 	}
 	names, keys, owners := map[string]bool{}, map[string]string{}, map[string]string{}
 	for _, p := range w.Peers {
+		at := func(attr string) string { return fmt.Sprintf("peer[%q].%s", p.Name, attr) }
 		if names[p.Name] {
 			report("peer", "Duplicate peer", fmt.Sprintf("There are two peers %q: give one another name.", p.Name))
 		}
 		names[p.Name] = true
 		if first, is := keys[p.PublicKey]; is && isKey(p.PublicKey) {
-			report("peer", "Duplicate peer", fmt.Sprintf("The peers %q and %q have one public key, by which a peer is known: remove one of the two.", first, p.Name))
+			report(at("public_key"), "Duplicate peer", fmt.Sprintf("Peer %q has this public key too, by which a peer is known: remove one of the two.", first))
 		}
 		keys[p.PublicKey] = p.Name
-		p.check(func(attr, summary, detail string) {
-			report("peer", summary, fmt.Sprintf("The %s of peer %q: %s", attr, p.Name, detail))
-		})
+		p.check(func(attr, summary, detail string) { report(at(attr), summary, detail) })
 		if p.PresharedKeyFile != nil {
-			keyFile("peer", *p.PresharedKeyFile)
+			keyFile(at("preshared_key_file"), *p.PresharedKeyFile)
 		}
 		for _, n := range sorted(p.AllowedIPs) {
 			if first, is := owners[n]; is {
-				report("peer", "Network of two peers", fmt.Sprintf("The allowed_ips of peers %q and %q both have %s, and packets to it go to one of them only: take it from the other.", first, p.Name, n))
+				report(at("allowed_ips"), "Network of two peers", fmt.Sprintf("Peer %q has %s too, and packets to it go to one of them only: take it from the other.", first, n))
 			}
 			owners[n] = p.Name
 		}

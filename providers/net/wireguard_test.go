@@ -2,6 +2,7 @@ package net
 
 import (
 	"bytes"
+	"context"
 	"encoding/base64"
 	"fmt"
 	"net"
@@ -56,14 +57,14 @@ func TestWireGuardChecks(t *testing.T) {
 		"mtu Invalid mtu":                        {Name: "wg0", PrivateKeyFile: file, MTU: p(100)},
 		"public_key Invalid public key":          {Name: "wg0", PrivateKeyFile: file, DeclaredKey: p("x")},
 		"addresses Invalid address":              {Name: "wg0", PrivateKeyFile: file, Addresses: []string{"10.99.0.1"}},
-		"peer Duplicate peer":                    with(Peer{Name: "a", PublicKey: one}, Peer{Name: "b", PublicKey: one}),
-		"peer Duplicate peer; peer Network of two peers": with(Peer{Name: "a", PublicKey: one, AllowedIPs: []string{"10.0.0.0/8"}},
+		`peer["b"].public_key Duplicate peer`:    with(Peer{Name: "a", PublicKey: one}, Peer{Name: "b", PublicKey: one}),
+		`peer Duplicate peer; peer["a"].allowed_ips Network of two peers`: with(Peer{Name: "a", PublicKey: one, AllowedIPs: []string{"10.0.0.0/8"}},
 			Peer{Name: "a", PublicKey: two, AllowedIPs: []string{"10.0.0.0/8"}}),
-		"peer Invalid public key":    with(Peer{Name: "a", PublicKey: "x"}),
-		"peer Invalid endpoint":      with(Peer{Name: "a", PublicKey: one, Endpoint: p("vpn.example.org")}),
-		"peer Invalid keepalive":     with(Peer{Name: "a", PublicKey: one, Keepalive: p(1 << 16)}),
-		"peer Invalid network":       with(Peer{Name: "a", PublicKey: one, AllowedIPs: []string{"10.0.0.1/8"}}),
-		"peer Invalid path of a key": with(Peer{Name: "a", PublicKey: one, PresharedKeyFile: p("psk")}),
+		`peer["a"].public_key Invalid public key`:            with(Peer{Name: "a", PublicKey: "x"}),
+		`peer["a"].endpoint Invalid endpoint`:                with(Peer{Name: "a", PublicKey: one, Endpoint: p("vpn.example.org")}),
+		`peer["a"].keepalive Invalid keepalive`:              with(Peer{Name: "a", PublicKey: one, Keepalive: p(1 << 16)}),
+		`peer["a"].allowed_ips Invalid network`:              with(Peer{Name: "a", PublicKey: one, AllowedIPs: []string{"10.0.0.1/8"}}),
+		`peer["a"].preshared_key_file Invalid path of a key`: with(Peer{Name: "a", PublicKey: one, PresharedKeyFile: p("psk")}),
 	} {
 		var found []string
 		w.Check(func(attr, summary, _ string) { found = append(found, strings.TrimSpace(attr+" "+summary)) })
@@ -244,6 +245,48 @@ func TestOnMachineWireGuard(t *testing.T) {
 		require.NoError(t, apply(nil, a), "and is left where it is")
 		assert.Contains(t, wireguardWorld(t), "192.0.2.77:1")
 		require.NoError(t, apply(a, nil))
+	})
+	t.Run("is watched: its link, and its peers", func(t *testing.T) {
+		require.NoError(t, apply(nil, a))
+		heard := make(chan state.Addr, 100)
+		ctx, stop := context.WithCancel(t.Context())
+		defer stop()
+		require.NoError(t, kind.Watch(ctx, []state.Addr{at}, []state.Object{a}, func(named []state.Addr, err error) {
+			for _, n := range named {
+				heard <- n
+			}
+		}))
+		for _, happens := range []func(){
+			func() { ip(t, "link", "set", "wg0", "mtu", "1400") },
+			func() {
+				configure(t, "wg0", wgtypes.PeerConfig{PublicKey: keyOf(t, peerA.PublicKey), UpdateOnly: true, AllowedIPs: netsOf("10.99.0.8/32")})
+			},
+		} {
+			happens()
+			select {
+			case which := <-heard:
+				assert.Equal(t, at, which)
+			case <-time.After(4 * askEvery):
+				require.Fail(t, "nothing was heard")
+			}
+		}
+		stop()
+		require.NoError(t, apply(a, nil))
+	})
+	t.Run("is accepted as far as a configuration can say it", func(t *testing.T) {
+		live := a
+		live.ListenPort, live.Up = p(51825), p(false)
+		accepted, err := kind.Accept(t.Context(), nil, at, a, live)
+		require.NoError(t, err)
+		assert.Equal(t, []state.Setting{{Name: "listen_port", Value: 51825}, {Name: "up", Value: false}}, accepted.Set)
+		live = a
+		live.Peers = live.Peers[:1]
+		_, err = kind.Accept(t.Context(), nil, at, a, live)
+		require.ErrorContains(t, err, "its peers are others")
+		live = a
+		live.PublicKey = b.PublicKey
+		_, err = kind.Accept(t.Context(), nil, at, a, live)
+		require.ErrorContains(t, err, "it has another key than "+file)
 	})
 	t.Run("of somebody else's is a conflict, and stays", func(t *testing.T) {
 		ip(t, "tuntap", "add", "wg0", "mode", "tun")

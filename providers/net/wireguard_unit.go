@@ -94,13 +94,22 @@ func (p *wireguards) stop(ctx context.Context, name string, is bool) error {
 }
 
 // A status is what systemd says of a device's unit.
-type status struct{ active, why string }
+type status struct {
+	active, why string
+	job         job
+}
+
+// A job is what systemd is about to do with a unit; number 0 for nothing.
+type job struct {
+	Number uint32
+	Path   dbus.ObjectPath
+}
 
 // settled waits until a unit is neither on its way up nor down.
 func (p *wireguards) settled(ctx context.Context, name string) (s status, err error) {
 	end := time.Now().Add(2 * patience)
 	for wait := time.Millisecond; ; wait = min(2*wait, 100*time.Millisecond) {
-		if s, err = p.status(ctx, name); err != nil || s.active != "activating" && s.active != "deactivating" && s.active != "reloading" {
+		if s, err = p.status(ctx, name); err != nil || s.job.Number == 0 && s.active != "activating" && s.active != "deactivating" {
 			return s, err
 		}
 		if time.Now().After(end) {
@@ -119,18 +128,19 @@ func (p *wireguards) status(ctx context.Context, name string) (s status, err err
 	err = p.manager(ctx, "GetUnit", []any{deviceUnit(name)}, &path)
 	var e *sysbus.Error
 	if errors.As(err, &e) && e.Name == systemd+".NoSuchUnit" {
-		return status{"inactive", "systemd does not know of it any more"}, nil
+		return status{active: "inactive", why: "systemd does not know of it any more"}, nil
 	}
 	if err != nil {
 		return s, err
 	}
+	// The job first: when there is none, the state is the one that it has led to.
 	for _, of := range []struct {
 		face, name string
-		into       *string
-	}{{".Unit", "ActiveState", &s.active}, {".Service", "StatusText", &s.why}} {
+		into       any
+	}{{".Unit", "Job", &s.job}, {".Unit", "ActiveState", &s.active}, {".Service", "StatusText", &s.why}} {
 		v, err := p.bus.Get(ctx, systemd, path, systemd+of.face, of.name)
 		if errors.As(err, &e) && e.Absent() {
-			return status{"inactive", "systemd does not know of it any more"}, nil
+			return status{active: "inactive", why: "systemd does not know of it any more"}, nil
 		}
 		if err == nil {
 			err = v.Store(of.into)
