@@ -211,4 +211,3 @@ func (p *wireguards) configure(ctx context.Context, d *wgtypes.Device, before *W
 	}
 	return writeEndpoints(want.Name, known)
 }
-
