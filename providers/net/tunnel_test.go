@@ -207,6 +207,9 @@ func TestOnMachineTunnel(t *testing.T) {
 	for _, args := range [][]string{{"history", "--json"}, {"state", "list"}, {"state", "show", "network.vpn"}, {"query", "--plugin", "net", "--json"}} {
 		c.opdbus(0, args...)
 	}
+	kept, err := filepath.Glob(runtimeDir + "/*-*")
+	require.NoError(t, err)
+	assert.Len(t, kept, 2, "the private key that was replaced, and the preshared one that somebody had brought: those of files are there")
 	nowhereIs(t, c.said.String(), "/etc/wireguard/old.key", "/etc/wireguard/wg0.key", one.shared, two.shared)
 	c.opdbus(0, "destroy", "--auto-approve")
 	assert.Equal(t, ends, wireguardWorld(t))

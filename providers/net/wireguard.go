@@ -17,7 +17,7 @@ import (
 // public key, and of a preshared key a fingerprint.
 type WireGuard struct {
 	Name           string  `hcl:"name,label" json:"name"`
-	PrivateKeyFile string  `hcl:"private_key_file" json:"private_key_file"`
+	PrivateKeyFile string  `hcl:"private_key_file" json:"private_key_file,omitempty"`
 	PublicKey      *string `json:"public_key,omitempty"` // of the key that is in the file when the plan is made
 	ListenPort     *int    `hcl:"listen_port,optional" json:"listen_port,omitempty"`
 	FwMark         *int    `hcl:"fwmark,optional" json:"fwmark,omitempty"`
@@ -30,7 +30,8 @@ type WireGuard struct {
 	// Addresses become objects of their own.
 	Addresses []string `hcl:"addresses,optional" json:"-"`
 
-	ours bool // it has opdbus' mark
+	former *WireGuard // what it was made as: peers that are to go are known by it
+	ours   bool       // it has opdbus' mark
 }
 
 // A Peer is one of an interface's, known by its public key.
@@ -173,6 +174,11 @@ func (w WireGuard) managed(want WireGuard) WireGuard {
 	keep(&m.MTU, w.MTU, want.MTU)
 	keep(&m.Up, w.Up, want.Up)
 	declared := make(map[string]Peer, len(want.Peers))
+	if want.former != nil {
+		for _, p := range want.former.Peers {
+			declared[p.PublicKey] = p
+		}
+	}
 	for _, p := range want.Peers {
 		declared[p.PublicKey] = p
 	}

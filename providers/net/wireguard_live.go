@@ -202,16 +202,20 @@ func (*wireguards) Claim(want, _ WireGuard) (WireGuard, error) {
 	return want, fmt.Errorf("there is a link %s already, which opdbus did not make as this WireGuard interface: give yours another name, or take that one away", want.Name)
 }
 
-// PlanAll completes what is wanted by what the files of keys tell: which public key that is, and the fingerprints of preshared keys.
+// PlanAll completes what is wanted by what the files of keys tell: which public key that is, and the fingerprints
+// of preshared keys.
 func (p *wireguards) PlanAll(_ context.Context, items []state.Planned[WireGuard]) error {
 	for i, it := range items {
-		if it.Want == nil || it.Want.PublicKey != nil {
+		if it.Want == nil {
 			continue
 		}
 		want := *it.Want
-		if err := p.keys.complete(&want); err != nil {
-			return err
+		if want.PublicKey == nil {
+			if err := p.keys.complete(&want); err != nil {
+				return err
+			}
 		}
+		want.former = it.Made
 		items[i].Want = &want
 	}
 	return nil

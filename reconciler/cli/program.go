@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"maps"
+	"runtime/debug"
 	"slices"
 
 	"github.com/spf13/cobra"
@@ -20,6 +21,7 @@ func (a *app) programCommands() (all []*cobra.Command) {
 			Args:   cobra.ArbitraryArgs,
 			RunE: func(c *cobra.Command, args []string) error {
 				a.listening.Store(true)
+				debug.SetGCPercent(100) // it lives long, unlike other commands
 				return a.programs[name](c.Context(), args, a.err)
 			},
 		})
