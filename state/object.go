@@ -128,7 +128,7 @@ type Triggering struct {
 
 // A Checked object can tell what is wrong with it before anything is looked at.
 type Checked interface {
-	// Check reports each mistake with the attribute that has it; empty for the key.
+	// Check reports each mistake with the attribute that has it, of a nested block KIND["LABEL"].ATTRIBUTE; empty for the key.
 	Check(report func(attr, summary, detail string))
 }
 

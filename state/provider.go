@@ -194,6 +194,8 @@ type Host struct {
 	// Store and Registry are as seen from inside the root.
 	Store, Registry string
 	Subvolumes      Subvolumes
+	// Key is that of fingerprints, of secrets that objects name by their files; nil, also as an answer: there is none yet.
+	Key func() ([]byte, error)
 	// Tell is told what takes its time, in words, while a run is under way; nil: nobody is.
 	Tell func(text string)
 }

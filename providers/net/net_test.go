@@ -1,9 +1,11 @@
 package net
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"os/exec"
+	"os/signal"
 	"regexp"
 	"strings"
 	"syscall"
@@ -13,6 +15,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/opdbus/opdbus/internal/machine"
+	"github.com/opdbus/opdbus/providers/internal/sysbus"
+	"github.com/opdbus/opdbus/providers/internal/wireguard"
 	"github.com/opdbus/opdbus/providers/providertest"
 	"github.com/opdbus/opdbus/state"
 	"github.com/opdbus/opdbus/state/snapshot/snapshottest"
@@ -23,6 +27,15 @@ const within = "OPDBUS_NET_TEST"
 
 // TestMain runs the tests in a network namespace that goes with them.
 func TestMain(m *testing.M) {
+	if len(os.Args) > 1 && os.Args[1] == wireguard.Command { // which a unit runs, as it does opdbus
+		ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
+		defer stop()
+		if err := wireguard.Serve(ctx, os.Args[2:], os.Stderr); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
 	if os.Getenv(within) != "" || machine.Inside() || os.Getuid() != 0 {
 		os.Exit(m.Run())
 	}
@@ -79,7 +92,7 @@ func clean(t testing.TB, names ...string) {
 	})
 }
 
-func kinds() state.Kinds { return Kinds(state.Host{}) }
+func kinds() state.Kinds { return Kinds(state.Host{}, sysbus.New("")) }
 
 func addr(kind, key string) state.Addr {
 	return state.Addr{Node: state.NodeAddr{Type: state.NetworkNode, Name: "lan"}, Kind: kind, Key: key}

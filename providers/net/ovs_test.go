@@ -9,6 +9,7 @@ import (
 
 	"github.com/opdbus/opdbus/internal/machine"
 	"github.com/opdbus/opdbus/providers/internal/ovstest"
+	"github.com/opdbus/opdbus/providers/internal/sysbus"
 	"github.com/opdbus/opdbus/providers/providertest"
 	"github.com/opdbus/opdbus/state"
 )
@@ -24,7 +25,7 @@ func newSwitch(t testing.TB) switchOf {
 	return switchOf{ovstest.New(t)}
 }
 
-func (s switchOf) kinds() state.Kinds { return kindsOf("/proc/sys", s.Client()) }
+func (s switchOf) kinds() state.Kinds { return kindsOf(state.Host{}, sysbus.New(""), s.Client()) }
 
 // world is what the database has, without what changes by itself.
 func (s switchOf) world() string {
@@ -33,9 +34,11 @@ func (s switchOf) world() string {
 		s.Vsctl("--columns=target", "list", "controller") + s.Vsctl("show")
 }
 
-// What speaks to Open vSwitch runs on a machine, which has it.
+// What speaks to Open vSwitch, or to systemd, runs on a machine, which has them.
 func TestMachine(t *testing.T) {
-	machine.RunTests(t, machine.New(t), "^TestOnMachine")
+	m := machine.New(t)
+	m.Opdbus()
+	machine.RunTests(t, m, "^TestOnMachine")
 }
 
 func TestOnMachineSwitch(t *testing.T) {
