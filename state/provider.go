@@ -93,6 +93,11 @@ type Overlapping interface {
 	Overlaps()
 }
 
+// A Volatile kind's things go by themselves, when the host boots or when a daemon that holds them ends: they are made again then.
+type Volatile interface {
+	Volatile()
+}
+
 // An Attendant does something for the length of every run, such as holding back a shutdown.
 type Attendant[T Object] interface {
 	// Attend begins it, as those that the configuration declares say, and in its own way where there are none; why is for people. It

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"net"
 
 	"github.com/vishvananda/netlink"
 
@@ -117,6 +118,16 @@ func keysOf(live map[string]string, want, former map[string]string) map[string]s
 	return kept
 }
 
+// linksDown are those of the links of this network namespace that are not up.
+func linksDown() (map[string]bool, error) {
+	links, err := allLinks()
+	down := map[string]bool{}
+	for name, l := range links.named {
+		down[name] = l.Attrs().Flags&net.FlagUp == 0
+	}
+	return down, err
+}
+
 // configure has the operations done and waits until the switch is so. What it could not make, by name, is an error, with what it says.
 func (v *vswitch) configure(ctx context.Context, ops []ovsdb.Operation, made []string) error {
 	if len(ops) > 0 {
@@ -139,8 +150,8 @@ func (v *vswitch) configure(ctx context.Context, ops []ovsdb.Operation, made []s
 			if text(i, "type") != "internal" && text(i, "type") != "tap" {
 				continue
 			}
-			l, err := needed(name)
-			if err == nil {
+			l, err := find(name)
+			if err == nil && l != nil { // one that was given to another network namespace is that one's to bring up
 				err = netlink.LinkSetUp(l)
 			}
 			if err != nil {

@@ -31,6 +31,9 @@ type wireguards struct {
 // Live says that interfaces are a state of the running kernel, for state.Live.
 func (*wireguards) Live() {}
 
+// Volatile says that they go when the host boots, for state.Volatile.
+func (*wireguards) Volatile() {}
+
 // Overlaps says that what goes, goes last, for state.Overlapping.
 func (*wireguards) Overlaps() {}
 

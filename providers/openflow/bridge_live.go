@@ -14,19 +14,15 @@ type bridges struct{ *vswitch }
 // Live says that flows are a state of a running switch, for state.Live.
 func (*bridges) Live() {}
 
-// Read reads the flows that are not opdbus', where there are to be none.
+// Read reads the flows that are not opdbus', where there are to be none. A bridge that is not there has none.
 func (p *bridges) Read(ctx context.Context, want Bridge) (*Bridge, error) {
 	known, err := p.bridges(ctx)
 	if err != nil {
 		return nil, err
 	}
-	b, there := known[want.Name]
-	if !there {
-		return nil, nil
-	}
 	live := want
 	live.Foreign = nil
-	if want.Exclusive {
+	if b, there := known[want.Name]; there && want.Exclusive {
 		all, err := p.dump(ctx, b)
 		if err != nil {
 			return nil, err
@@ -35,6 +31,12 @@ func (p *bridges) Read(ctx context.Context, want Bridge) (*Bridge, error) {
 	}
 	return &live, nil
 }
+
+// Owns says that nothing there is of opdbus' making: the flows are objects of their own. What is no longer declared is forgotten.
+func (*bridges) Owns(*Bridge, Bridge) bool { return false }
+
+// Claim takes the bridge as it is wanted.
+func (*bridges) Claim(want, _ Bridge) (Bridge, error) { return want, nil }
 
 // Apply takes away the flows that are not opdbus', in one bundle, or puts them back.
 func (p *bridges) Apply(ctx context.Context, before, after *Bridge) error {
@@ -63,7 +65,7 @@ func (p *bridges) Apply(ctx context.Context, before, after *Bridge) error {
 	}
 	var input bytes.Buffer
 	for _, f := range all {
-		if !f.ours() && want.Exclusive && !kept[f.text] {
+		if isForeign(f) && want.Exclusive && !kept[f.text] {
 			fmt.Fprintf(&input, "flow delete_strict cookie=%#x/-1,table=%d,priority=%d,%s\n", f.cookie, f.table, f.priority, f.match)
 		}
 		delete(kept, f.text)

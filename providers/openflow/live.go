@@ -97,6 +97,8 @@ func (p *flows) find(ctx context.Context, b bridge, wants []Flow) ([]*Flow, erro
 			live := w
 			live.takes = false
 			lives[i] = &live
+		case is && inPlace.isDefault():
+			// It gives way, and comes back.
 		case is && inPlace.cookie == canonical.cookie || is && len(own) == 0:
 			lives[i] = w.seen(inPlace, names)
 		case len(own) > 0:
@@ -147,11 +149,9 @@ func (p *flows) List(ctx context.Context) ([]Flow, error) {
 // Owns says whether the flow has opdbus' cookie.
 func (*flows) Owns(made *Flow, live Flow) bool { return made != nil && live.Theirs == "" }
 
-// Claim stands in the place of a flow of somebody else's where the bridge is opdbus' alone, or where it does the same, or where it is the one
-// that the switch itself puts there. It comes back when opdbus' goes.
+// Claim stands in the place of a flow of somebody else's where the bridge is opdbus' alone, or where it does the same. It comes back when opdbus' goes.
 func (*flows) Claim(want, live Flow) (Flow, error) {
-	on, _ := parseDumped(live.Theirs)
-	if !want.takes && !on.isDefault() && live.Theirs != "" && !slices.EqualFunc(want.Actions, live.Actions, strings.EqualFold) {
+	if !want.takes && live.Theirs != "" && !slices.EqualFunc(want.Actions, live.Actions, strings.EqualFold) {
 		return want, conflict(want, live.Theirs)
 	}
 	want.Found = live.Theirs
@@ -230,8 +230,11 @@ func (p *flows) ApplyAll(ctx context.Context, _ state.Site, changes []state.Chan
 		if before.Theirs == "" {
 			add(gone, before.Bridge, "flow delete cookie=%#x/-1", before.cookie())
 		}
-		if before.Found != "" {
+		switch {
+		case before.Found != "":
 			add(come, before.Bridge, "flow add %s", before.Found)
+		case b.standalone && before.Table == 0 && before.Priority == 0 && len(before.Match) == 0:
+			add(come, before.Bridge, "flow add priority=0,actions=NORMAL")
 		}
 	}
 	names := map[string]bool{}
@@ -278,14 +281,20 @@ func lineOf(input []byte, said string) string {
 	return ": " + lines[n-1]
 }
 
-// foreign are the flows of a bridge that are not opdbus', in the order in which they are matched.
+// isForeign says whether a flow is somebody else's. The one that a switch puts in by itself is nobody's: it comes back with the daemon.
+func isForeign(f onSwitch) bool { return !f.ours() && !f.isDefault() }
+
+// foreign are the flows of a bridge that are somebody else's.
 func foreign(all []onSwitch) []string {
 	var texts []string
 	for _, f := range all {
-		if !f.ours() {
+		if isForeign(f) {
 			texts = append(texts, strings.TrimSpace(f.text))
 		}
 	}
 	slices.Sort(texts)
 	return texts
 }
+
+// Volatile says that flows go with ovs-vswitchd, for state.Volatile.
+func (*flows) Volatile() {}

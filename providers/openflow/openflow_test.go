@@ -150,6 +150,15 @@ func TestOnMachineContract(t *testing.T) {
 		a.takes, b.takes = true, true
 		providertest.Run(t, providertest.Suite{Kind: kind, Addr: addr("flow", "o0 f"), A: a, B: b, Found: lives[0], Also: world})
 	})
+	t.Run("in the place of the switch's own", func(t *testing.T) {
+		s.Vsctl("set", "bridge", "o0", "fail_mode=standalone")
+		s.Ofctl("add-flow", "o0", "priority=0,actions=NORMAL")
+		defer func() {
+			s.Vsctl("set", "bridge", "o0", "fail_mode=secure")
+			sh(t, "ovs-ofctl -O OpenFlow14 --strict del-flows unix:"+s.Dir+"/o0.mgmt priority=0")
+		}()
+		providertest.Run(t, providertest.Suite{Kind: kinds.For(addr("flow", "")), Addr: addr("flow", "o0 f"), A: flow(Flow{Actions: []string{"drop"}}), B: flow(Flow{Actions: []string{"output:vb"}}), Also: world})
+	})
 	t.Run("a bridge of opdbus' alone", func(t *testing.T) {
 		kind := kinds.For(addr("bridge", ""))
 		want := Bridge{Name: "o0", Exclusive: true}
@@ -158,6 +167,7 @@ func TestOnMachineContract(t *testing.T) {
 			require.NoError(t, err)
 			return lives[0].(Bridge)
 		}
+		s.Ofctl("add-flow", "o0", "cookie=7,priority=5,tcp,tcp_dst=9,actions=drop")
 		before, was := found(), world()
 		require.Len(t, before.Foreign, 1)
 		for range 2 {

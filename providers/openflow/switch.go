@@ -33,6 +33,8 @@ type bridge struct {
 	name    string
 	version string // of OpenFlow
 	ports   map[string]string
+
+	standalone bool // the switch puts a flow in by itself
 }
 
 // versions are those in which bundles can be, the one that they came with first.
@@ -50,7 +52,7 @@ func (s *vswitch) running(ctx context.Context) (map[string]bridge, error) {
 
 func (s *vswitch) ask(ctx context.Context, ask func(context.Context, string, ...ovsdb.Operation) ([]ovsdb.Result, error)) (map[string]bridge, error) {
 	every := ovsdb.Every()
-	found, err := ask(ctx, ovsdb.Database, ovsdb.Select("Bridge", every, "name", "ports", "protocols"),
+	found, err := ask(ctx, ovsdb.Database, ovsdb.Select("Bridge", every, "name", "ports", "protocols", "fail_mode", "controller"),
 		ovsdb.Select("Port", every, "_uuid", "interfaces"), ovsdb.Select("Interface", every, "_uuid", "name", "ofport"))
 	if err != nil {
 		return nil, fmt.Errorf("cannot tell which bridges Open vSwitch has: %w", err)
@@ -73,6 +75,7 @@ func (s *vswitch) ask(ctx context.Context, ask func(context.Context, string, ...
 	all := map[string]bridge{}
 	for _, r := range found[0].Rows {
 		b := bridge{name: r["name"].(string), version: versions()[0], ports: map[string]string{}}
+		b.standalone = r["fail_mode"] != "secure" && len(ovsdb.Elements(r["controller"])) == 0
 		if enabled := ovsdb.Elements(r["protocols"]); len(enabled) > 0 {
 			at := slices.IndexFunc(versions(), func(v string) bool { return slices.Contains(enabled, any(v)) })
 			if at < 0 {

@@ -77,7 +77,7 @@ btrfs snapshot before and after each node, so that everything can be taken back.
 	root.SetCompletionCommandGroupID("other")
 	for group, commands := range map[string][]*cobra.Command{
 		"main": {a.initCommand(), a.planCommand(), a.applyCommand(), a.destroyCommand(), a.verifyCommand()},
-		"back": {a.rollbackCommand(), a.restoreCommand(), a.undoCommand(), a.confirmCommand(), a.recoverCommand(), a.releaseCommand()},
+		"back": {a.rollbackCommand(), a.restoreCommand(), a.undoCommand(), a.confirmCommand(), a.recoverCommand(), a.reinstateCommand(), a.releaseCommand()},
 		"look": {a.driftCommand(), a.diffCommand(), a.historyCommand(), a.showCommand(), a.whyCommand(),
 			a.snapshotsCommand(), a.queryCommand(), a.pluginCommand(), a.stageCommand(), a.stateCommand(), a.graphCommand()},
 		"write": {a.fmtCommand(), a.validateCommand()},

@@ -79,8 +79,11 @@ func (l *loadFlags) only(path string) (dir string, err error) {
 	if err != nil || info.IsDir() {
 		return path, nil // what is wrong with a directory is told by whoever reads it
 	}
+	if isDocument(path) {
+		return path, nil
+	}
 	if l.file = filepath.Base(path); !desired.IsConfig(l.file) {
-		return "", fmt.Errorf("cannot compare %s: it takes a configuration: a directory, or one of its *.hcl and *.hcl.json files. Saved plans, and documents of other tools such as a state.json, cannot be compared", path)
+		return "", fmt.Errorf("cannot compare %s: it takes a configuration: a directory, one of its *.hcl and *.hcl.json files, or a state.json. Saved plans cannot be compared", path)
 	}
 	return filepath.Dir(path), nil
 }

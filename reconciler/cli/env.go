@@ -45,9 +45,28 @@ func (a *app) load(ctx context.Context, dir string, l *loadFlags) (*state.Config
 	if err != nil {
 		return nil, nil, nil, err
 	}
+	file, overlay := l.file, l.overlay
+	if isDocument(dir) {
+		text, files, diags, err := translate(dir)
+		if err != nil || diags.HasErrors() {
+			return nil, files, diags, err
+		}
+		if err := a.diagnose(files, diags); err != nil {
+			return nil, nil, nil, err
+		}
+		real, err := filepath.EvalSymlinks(filepath.Dir(dir))
+		if err == nil {
+			real, err = filepath.Abs(real)
+		}
+		if err != nil {
+			return nil, nil, nil, fmt.Errorf("cannot read the configuration: %w", err)
+		}
+		dir, file = filepath.Dir(dir), filepath.Base(dir)+".hcl"
+		overlay = map[string][]byte{filepath.Join(real, file): text}
+	}
 	config, files, diags := desired.Load(ctx, desired.Options{
-		Dir: dir, File: l.file, Vars: l.vars, VarFiles: l.varFiles, Environ: a.environ, AllowSource: l.allowSource,
-		Facts: facts, Kinds: a.kinds(state.Host{}), Store: a.store, Version: a.version, Overlay: l.overlay,
+		Dir: dir, File: file, Vars: l.vars, VarFiles: l.varFiles, Environ: a.environ, AllowSource: l.allowSource,
+		Facts: facts, Kinds: a.kinds(state.Host{}), Store: a.store, Version: a.version, Overlay: overlay,
 		Root: a.root, Elsewhere: l.elsewhere,
 	})
 	return config, files, diags, nil
@@ -264,8 +283,24 @@ func directory(args []string) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("cannot read the configuration: %w", err)
 	}
-	if !info.IsDir() {
-		return "", errors.New(dir + " is not a directory; give the directory that the configuration is in")
+	if !info.IsDir() && !isDocument(dir) {
+		return "", errors.New(dir + " is not a directory; give the directory that the configuration is in, or a state.json")
 	}
 	return dir, nil
+}
+
+// isDocument says whether a path is that of a state document and not of a directory.
+func isDocument(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.Mode().IsRegular() && desired.IsDocument(path)
+}
+
+// translate gives what the state document at path says, in HCL.
+func translate(path string) ([]byte, *desired.Files, state.Diagnostics, error) {
+	src, err := os.ReadFile(path)
+	if err != nil {
+		return nil, nil, nil, fmt.Errorf("cannot read the state document: %w", err)
+	}
+	text, files, diags := desired.Translate(path, src)
+	return text, files, diags, nil
 }

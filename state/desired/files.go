@@ -6,6 +6,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 
@@ -70,6 +71,10 @@ func (l *loader) discover() (config, auto []string) {
 		l.diags.Errorf(state.Range{}, "Cannot read the configuration",
 			"cannot read the directory: %s. Name the directory that holds the *.hcl files.", err)
 		return nil, nil
+	}
+	if _, is := l.o.Overlay[filepath.Join(l.dir, l.o.File)]; is && l.o.File != "" && isConfig(l.o.File) {
+		config = append(config, l.o.File)
+		entries = slices.DeleteFunc(entries, func(e os.DirEntry) bool { return e.Name() == l.o.File })
 	}
 	for _, e := range entries { // sorted by name
 		switch name := e.Name(); {
