@@ -160,7 +160,7 @@ func (d *dialogue) exec(ctx context.Context, script string, argv ...string) (cod
 	}
 }
 
-var errUnfinished = errors.New("it goes on")
+var errUnfinished = errors.New("it runs on")
 
 // read reads a file of the emulated machine.
 func (d *dialogue) read(path string) (string, error) {

@@ -31,9 +31,16 @@ func TestOnEmulated(t *testing.T) {
 
 func TestOnEmulatedThatFails(t *testing.T) {
 	if !machine.Emulated() {
-		t.Skip("runs on the emulated machine, by TestOutside")
+		t.Skip("runs on the emulated machine, by TestVMOutside")
 	}
-	assert.Fail(t, "failed on purpose")
+	t.Run("in part", func(t *testing.T) { assert.Fail(t, "failed on purpose") })
+}
+
+func TestOnEmulatedThatCrashes(t *testing.T) {
+	if !machine.Emulated() {
+		t.Skip("runs on the emulated machine, by TestVMOutside")
+	}
+	require.NoError(t, os.WriteFile("/proc/sysrq-trigger", []byte("c"), 0o200))
 }
 
 func TestVM(t *testing.T) {
@@ -85,5 +92,40 @@ func TestVM(t *testing.T) {
 			snapshottest.Lack(t, "there was no machine")
 		}
 		nothingLeft(t, name)
+	})
+}
+
+// TestVMOutside has another process run tests on an emulated machine that fail: itself, started once more with forOther set.
+func TestVMOutside(t *testing.T) {
+	const forOther = "OPDBUS_MACHINE_TEST_VM"
+	if os.Getenv(forOther) != "" {
+		m := machine.NewEmulated(t)
+		machine.RunTests(t, m, "^TestOnEmulatedThatIsNot$")
+		machine.RunTests(t, m, "^TestOnEmulatedThatFails$")
+		machine.RunTests(t, m, "^TestOnEmulatedThatCrashes$")
+		return
+	}
+	snapshottest.Need(t, "qemu-system-x86_64")
+	other := exec.Command(os.Args[0], "-test.run=^TestVMOutside$", "-test.v")
+	other.Env = append(os.Environ(), forOther+"=1")
+	out, err := other.CombinedOutput()
+	said := string(out)
+	if strings.Contains(said, "--- SKIP: TestVMOutside") {
+		snapshottest.Lack(t, "%s", said)
+	}
+
+	t.Run("a test that fails on the machine fails", func(t *testing.T) {
+		require.Error(t, err, said)
+		assert.Contains(t, said, "    --- FAIL: TestVMOutside/TestOnEmulatedThatFails (")
+		assert.Contains(t, said, "        --- FAIL: TestVMOutside/TestOnEmulatedThatFails/in_part (")
+		assert.Contains(t, said, "failed on purpose")
+		assert.Contains(t, said, "exit with code 1")
+	})
+	t.Run("one that ends the machine fails, with what its kernel said", func(t *testing.T) {
+		assert.Contains(t, said, "the machine is gone")
+		assert.Contains(t, said, "Kernel panic - not syncing: sysrq triggered crash")
+	})
+	t.Run("no test at all is a failure", func(t *testing.T) {
+		assert.Contains(t, said, "no test matches ^TestOnEmulatedThatIsNot$")
 	})
 }
