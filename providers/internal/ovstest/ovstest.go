@@ -1,4 +1,4 @@
-// Package ovstest starts an Open vSwitch of a test's own, whose datapath is in ovs-vswitchd, on a machine that has the programs. It may import
+// Package ovstest starts an Open vSwitch of a test's own, whose datapath is in ovs-vswitchd, or that of the machine that the test runs on. It may import
 // testify and providers/internal/ovsdb, and is imported by tests only.
 package ovstest
 
@@ -18,6 +18,7 @@ import (
 type Switch struct {
 	t        testing.TB
 	Dir      string // its run directory
+	address  string
 	database *exec.Cmd
 	daemon   *exec.Cmd
 }
@@ -28,7 +29,7 @@ func New(t testing.TB) *Switch {
 	dir, err := os.MkdirTemp("", "ovs") // a socket's path is short
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })
-	s := &Switch{t: t, Dir: dir}
+	s := &Switch{t: t, Dir: dir, address: "unix:" + filepath.Join(dir, "sock")}
 	out, err := exec.Command("ovsdb-tool", "create", s.path("db"), "/usr/share/openvswitch/vswitch.ovsschema").CombinedOutput()
 	require.NoError(t, err, "%s", out)
 	s.StartDatabase()
@@ -38,10 +39,19 @@ func New(t testing.TB) *Switch {
 	return s
 }
 
+// Services starts the Open vSwitch of the machine that the test runs on, with its kernel's datapath, until the test ends.
+func Services(t testing.TB) *Switch {
+	t.Helper()
+	s := &Switch{t: t, Dir: "/run/openvswitch", address: "unix:/run/openvswitch/db.sock"}
+	t.Cleanup(func() { s.run("systemctl", "stop", "openvswitch-switch.service", "ovs-vswitchd.service", "ovsdb-server.service") })
+	s.run("systemctl", "start", "openvswitch-switch.service")
+	return s
+}
+
 func (s *Switch) path(name string) string { return filepath.Join(s.Dir, name) }
 
 // Address is where its database listens.
-func (s *Switch) Address() string { return "unix:" + s.path("sock") }
+func (s *Switch) Address() string { return s.address }
 
 // Client is a client of its database.
 func (s *Switch) Client() *ovsdb.Client { return ovsdb.New(s.Address()) }
