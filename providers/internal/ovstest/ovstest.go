@@ -43,7 +43,9 @@ func New(t testing.TB) *Switch {
 func Services(t testing.TB) *Switch {
 	t.Helper()
 	s := &Switch{t: t, Dir: "/run/openvswitch", address: "unix:/run/openvswitch/db.sock"}
-	t.Cleanup(func() { s.run("systemctl", "stop", "openvswitch-switch.service", "ovs-vswitchd.service", "ovsdb-server.service") })
+	t.Cleanup(func() {
+		s.run("systemctl", "stop", "openvswitch-switch.service", "ovs-vswitchd.service", "ovsdb-server.service")
+	})
 	s.run("systemctl", "start", "openvswitch-switch.service")
 	return s
 }
