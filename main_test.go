@@ -201,6 +201,13 @@ func TestExamples(t *testing.T) {
 			root := scratchRoot(t)
 
 			output(t, exec.Command(opdbus, "fmt", "--check", dir))
+			if document := filepath.Join(dir, "state.json"); exists(document) {
+				main, err := os.ReadFile(filepath.Join(dir, "main.hcl"))
+				require.NoError(t, err)
+				translated, err := exec.Command(opdbus, "import", "state", document).Output()
+				require.NoError(t, err)
+				assert.Equal(t, string(main), string(translated), "main.hcl is what the document comes to")
+			}
 			plan := output(t, exec.Command(opdbus, "--root", root, "plan", dir))
 
 			if os.Getenv("UPDATE") != "" {
@@ -211,6 +218,11 @@ func TestExamples(t *testing.T) {
 			assert.Equal(t, string(want), plan)
 		})
 	}
+}
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
 }
 
 func TestDemo(t *testing.T) {

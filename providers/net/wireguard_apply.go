@@ -94,7 +94,7 @@ func (p *wireguards) create(ctx context.Context, name string) (netlink.Link, err
 		return needed(name)
 	}
 	if err != nil {
-		return nil, explained(err, kernelType)
+		return nil, refused(err, kernelType)
 	}
 	link, err := needed(at.Name)
 	if err == nil {

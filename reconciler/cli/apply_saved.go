@@ -27,7 +27,7 @@ func isPlanFile(args []string) bool {
 		return false
 	}
 	info, err := os.Stat(args[0])
-	return err == nil && !info.IsDir()
+	return err == nil && !info.IsDir() && !isDocument(args[0])
 }
 
 // applySaved applies a saved plan, which is all that it needs. A configuration, where one is given, has to be the plan's.

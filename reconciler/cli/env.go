@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -289,10 +290,19 @@ func directory(args []string) (string, error) {
 	return dir, nil
 }
 
-// isDocument says whether a path is that of a state document and not of a directory.
+// isDocument says whether a path is that of a state document, and not of a directory or of a saved plan, which is a ZIP file.
 func isDocument(path string) bool {
-	info, err := os.Stat(path)
-	return err == nil && info.Mode().IsRegular() && desired.IsDocument(path)
+	if info, err := os.Stat(path); err != nil || !info.Mode().IsRegular() || !desired.IsDocument(path) {
+		return false
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return true // who reads it says why it cannot be read
+	}
+	defer f.Close()
+	begin := make([]byte, 2)
+	_, _ = io.ReadFull(f, begin)
+	return string(begin) != "PK"
 }
 
 // translate gives what the state document at path says, in HCL.

@@ -24,6 +24,10 @@ type member struct {
 // An object is a JSON object's members, in their order.
 type object []member
 
+func (o object) has(name string) bool {
+	return slices.ContainsFunc(o, func(m member) bool { return m.name == name })
+}
+
 // A stateDocument is a JSON document that is translated, with what is wrong with it.
 type stateDocument struct {
 	name  string
