@@ -37,7 +37,7 @@ FILE is one *.hcl or *.hcl.json file, which is taken alone: what it refers to ha
 				return err
 			}
 			pick := func(n state.NodeAddr) bool { return plugin == "" || n.Type == state.PluginNode && n.Name == plugin }
-			if !slices.ContainsFunc(config.Nodes, func(n *state.Node) bool { return pick(n.Addr) }) {
+			if plugin != "" && !slices.ContainsFunc(config.Nodes, func(n *state.Node) bool { return pick(n.Addr) }) {
 				return fmt.Errorf("the configuration in %s has no plugin %q", args[0], plugin)
 			}
 			if r.Key, err = secretKey(r); err != nil {
