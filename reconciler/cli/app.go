@@ -79,7 +79,7 @@ btrfs snapshot before and after each node, so that everything can be taken back.
 		"back": {a.rollbackCommand(), a.restoreCommand(), a.undoCommand(), a.confirmCommand(), a.recoverCommand(), a.releaseCommand()},
 		"look": {a.driftCommand(), a.diffCommand(), a.historyCommand(), a.showCommand(), a.whyCommand(),
 			a.snapshotsCommand(), a.queryCommand(), a.pluginCommand(), a.stageCommand(), a.stateCommand(), a.graphCommand()},
-		"write": {a.fmtCommand(), a.validateCommand()},
+		"write": {a.fmtCommand(), a.validateCommand(), a.importCommand()},
 		"other": {a.fsckCommand(), a.doctorCommand(), a.versionCommand(), a.awaitCommand()},
 	} {
 		for _, c := range commands {

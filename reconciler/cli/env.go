@@ -248,19 +248,3 @@ func machineID(h state.Host) string {
 	}
 	return strings.Repeat("0", 32)
 }
-
-// directory is the configuration's directory from a command's arguments.
-func directory(args []string) (string, error) {
-	dir := "."
-	if len(args) > 0 {
-		dir = args[0]
-	}
-	info, err := os.Stat(dir)
-	if err != nil {
-		return "", fmt.Errorf("cannot read the configuration: %w", err)
-	}
-	if !info.IsDir() {
-		return "", errors.New(dir + " is not a directory; give the directory that the configuration is in")
-	}
-	return dir, nil
-}

@@ -65,6 +65,9 @@ func isHCL(name, suffix string) bool {
 
 // discover lists the configuration's files and those with values that are read unasked.
 func (l *loader) discover() (config, auto []string) {
+	if l.o.File != "" && IsDocument(l.o.File) {
+		return []string{l.o.File}, nil
+	}
 	entries, err := os.ReadDir(l.dir)
 	if err != nil {
 		l.diags.Errorf(state.Range{}, "Cannot read the configuration",
@@ -139,6 +142,12 @@ func (l *loader) parseFile(name, path string) source {
 		return s
 	}
 	s.bytes, s.sum = src, sha256.Sum256(src)
+	if name == l.o.File && IsDocument(name) {
+		var text []byte
+		text, s.file, s.diags = translated(src, name)
+		s.sum = sha256.Sum256(text)
+		return s
+	}
 	s.file, s.diags = parseSource(src, name)
 	return s
 }
