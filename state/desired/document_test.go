@@ -112,8 +112,9 @@ func TestStateDocument(t *testing.T) {
 		assert.Contains(t, said, "state.json line 3, in plugins.net.interfaces[0]:\n   3:     {\"name\": \"br0\", \"type\": \"bridge\"}\n")
 		assert.Contains(t, said, `Blocks of type "bridge" are not expected here.`)
 	})
-	t.Run("is not read as text that is not UTF-8, nests too deeply, or is no file", func(t *testing.T) {
+	t.Run("is not read as text that is not UTF-8, null, nests too deeply, or is no file", func(t *testing.T) {
 		assert.Contains(t, mistakesOf(t, one(write(t, "state.json", "{\"\xff\": 1}"), "state.json")), "Byte 2 is not UTF-8")
+		assert.Contains(t, mistakesOf(t, one(write(t, "state.json", "null"), "state.json")), "has to be an object")
 		assert.Contains(t, mistakesOf(t, one(write(t, "state.json", strings.Repeat("[", 9000)), "state.json")), "Nested too deeply")
 		_, files, diags := desired.Translate(t.TempDir())
 		assert.Contains(t, text(t, files, diags), "it is not a regular file")

@@ -77,6 +77,9 @@ type translator struct {
 func (t *translator) document(root value) {
 	top, ok := t.object(root, "A state document", "version", "plugins")
 	if !ok {
+		if root.sort == isNull {
+			t.errorf(root.at, "Wrong type", "A state document has to be an object.")
+		}
 		return
 	}
 	t.version(top)

@@ -6,11 +6,11 @@ import (
 	"github.com/hashicorp/hcl/v2/hclwrite"
 )
 
-// write is the blocks as text, formatted.
+// write is the blocks as text, formatted; never nil.
 func write(blocks []*block) []byte {
 	f := hclwrite.NewEmptyFile()
 	writeBlocks(f.Body(), blocks, false)
-	return hclwrite.Format(f.Bytes())
+	return append([]byte{}, hclwrite.Format(f.Bytes())...)
 }
 
 func writeBlocks(body *hclwrite.Body, blocks []*block, after bool) {
