@@ -11,4 +11,4 @@ import (
 // version is set when a release is built (-ldflags -X).
 var version = "dev"
 
-func main() { os.Exit(cli.Main(version, providers.All, os.Args[1:])) }
+func main() { os.Exit(cli.Main(version, providers.All, providers.Programs(), os.Args[1:])) }

@@ -2,13 +2,17 @@
 package providers
 
 import (
+	"context"
+	"io"
 	"slices"
 
 	"github.com/opdbus/opdbus/providers/dbus"
 	"github.com/opdbus/opdbus/providers/dnsresolver"
 	"github.com/opdbus/opdbus/providers/internal/sysbus"
+	"github.com/opdbus/opdbus/providers/internal/wireguard"
 	"github.com/opdbus/opdbus/providers/login1"
 	"github.com/opdbus/opdbus/providers/net"
+	"github.com/opdbus/opdbus/providers/openflow"
 	"github.com/opdbus/opdbus/providers/packagekit"
 	"github.com/opdbus/opdbus/providers/registry"
 	"github.com/opdbus/opdbus/providers/stage"
@@ -26,7 +30,13 @@ func All(host state.Host) state.Kinds {
 		login1.Kinds(host, bus),
 		dnsresolver.Kinds(host, bus),
 		packagekit.Kinds(host, bus, host.Tell),
-		net.Kinds(host),
+		net.Kinds(host, bus),
+		openflow.Kinds(),
 		dbus.Kinds(host, bus),
 	)
+}
+
+// Programs are what runs in processes of its own, by the command that runs it.
+func Programs() map[string]func(ctx context.Context, args []string, log io.Writer) error {
+	return map[string]func(context.Context, []string, io.Writer) error{wireguard.Command: wireguard.Serve}
 }

@@ -20,6 +20,8 @@ type Kind struct {
 	Triggered bool
 	// Live says that the objects are states of running services.
 	Live bool
+	// Volatile says that the objects go by themselves.
+	Volatile bool
 	// Overlapping says that what goes, goes after what comes.
 	Overlapping bool
 	// Discoverer finds what services there are; nil for kinds that do not.
@@ -227,6 +229,7 @@ func KindOf[T Object](provider, name string, p Provider[T]) *Kind {
 	k.apply = applyWith(p)
 	_, k.Live = p.(Live)
 	_, k.Overlapping = p.(Overlapping)
+	_, k.Volatile = p.(Volatile)
 	k.Discoverer, _ = p.(Discoverer)
 	k.Triggered = k.Object.Implements(reflect.TypeFor[Triggered]())
 	if o, ok := p.(Owner[T]); ok {

@@ -58,15 +58,14 @@ func (ks Kinds) ForNode(nodeType string) *Kind {
 	return nil
 }
 
-// Expanders are the kinds that a node's objects are expanded by: that of its type and, for a plugin whose objects nodes of another type may
-// have too, that type's.
+// Expanders are the kinds that a node's objects are expanded by: that of its type, and those of the provider of its objects.
 func (ks Kinds) Expanders(n NodeAddr) (all Kinds) {
-	types := []string{n.Type}
-	if network := (NodeAddr{Type: NetworkNode}); n.Type == PluginNode && ProviderOf(n) == ProviderOf(network) {
-		types = append(types, NetworkNode)
+	self := ks.ForNode(n.Type)
+	if self != nil {
+		all = append(all, self)
 	}
-	for _, t := range types {
-		if k := ks.ForNode(t); k != nil {
+	for _, k := range ks.Of(ProviderOf(n)) {
+		if k != self && k.expand != nil {
 			all = append(all, k)
 		}
 	}

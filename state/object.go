@@ -128,8 +128,13 @@ type Triggering struct {
 
 // A Checked object can tell what is wrong with it before anything is looked at.
 type Checked interface {
-	// Check reports each mistake with the attribute that has it; empty for the key.
+	// Check reports each mistake with the attribute that has it, of a nested block KIND["LABEL"].ATTRIBUTE; empty for the key.
 	Check(report func(attr, summary, detail string))
+}
+
+// A Placed nested block is told, by its pointer, where it stands, so that what it becomes can say so.
+type Placed interface {
+	Place(source Range, attr func(name string) Range)
 }
 
 // A Triggered object does something once a run when what it refers to changes.

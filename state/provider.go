@@ -93,6 +93,11 @@ type Overlapping interface {
 	Overlaps()
 }
 
+// A Volatile kind's things go by themselves, when the host boots or when a daemon that holds them ends: they are made again then.
+type Volatile interface {
+	Volatile()
+}
+
 // An Attendant does something for the length of every run, such as holding back a shutdown.
 type Attendant[T Object] interface {
 	// Attend begins it, as those that the configuration declares say, and in its own way where there are none; why is for people. It
@@ -194,6 +199,8 @@ type Host struct {
 	// Store and Registry are as seen from inside the root.
 	Store, Registry string
 	Subvolumes      Subvolumes
+	// Key is that of fingerprints, of secrets that objects name by their files; nil, also as an answer: there is none yet.
+	Key func() ([]byte, error)
 	// Tell is told what takes its time, in words, while a run is under way; nil: nobody is.
 	Tell func(text string)
 }

@@ -22,7 +22,7 @@ import (
 // packages are what is installed on the machine besides the essential ones. This list is all there is to change.
 func packages() []string {
 	return []string{"systemd-sysv", "dbus", "libpam-systemd", "systemd-resolved", "polkitd", "apt", "packagekit", "packagekit-tools",
-		"btrfs-progs", "busybox", "iproute2", "iputils-ping", "kmod", "login", "openvswitch-switch", "passwd", "procps", "qemu-guest-agent"}
+		"btrfs-progs", "busybox", "iproute2", "iputils-ping", "kmod", "login", "openvswitch-switch", "passwd", "procps", "qemu-guest-agent", "udev"}
 }
 
 //go:embed base.sh
@@ -56,13 +56,13 @@ func base(ctx context.Context) (image string, cost time.Duration, err error) {
 	}
 	defer unlock()
 	if _, err := os.Stat(image); !errors.Is(err, fs.ErrNotExist) {
-		return image, 0, err
+		return image, 0, errors.Join(err, used(image))
 	}
 	began := time.Now()
 	if err := build(ctx, image, suite); err != nil {
 		return "", 0, fmt.Errorf("cannot build the machine's base: %w", err)
 	}
-	return image, time.Since(began), nil
+	return image, time.Since(began), discard(filepath.Join(dir, "machine-*.img"))
 }
 
 // suite is the codename of the host's release, whose packages the host knows where to get.
@@ -78,6 +78,34 @@ func suite() (string, error) {
 	}
 	return "", errors.New("the host is no Debian: /etc/os-release names no VERSION_CODENAME")
 }
+
+// unused is for how long what was built is kept that nobody uses: other branches have other recipes.
+const unused = 7 * 24 * time.Hour
+
+// used says that what was built is of use.
+func used(path string) error {
+	now := time.Now()
+	return os.Chtimes(path, now, now)
+}
+
+// discard removes what was built and has long not been of use.
+func discard(pattern string) error {
+	paths, err := filepath.Glob(pattern)
+	if err != nil {
+		return err
+	}
+	for _, path := range paths {
+		if info, err := os.Stat(path); err == nil && time.Since(info.ModTime()) > unused {
+			if err := os.RemoveAll(path); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// tools are the programs that building a machine's base takes.
+func tools() []string { return []string{"mmdebstrap", "mkfs.btrfs", "mount", "unshare", "cp", "tar"} }
 
 // lock keeps others out that would build the same at the same time, such as the tests of another package.
 func lock(ctx context.Context, path string) (unlock func(), err error) {
@@ -97,7 +125,7 @@ func lock(ctx context.Context, path string) (unlock func(), err error) {
 		select {
 		case <-ctx.Done():
 			f.Close()
-			return nil, fmt.Errorf("cannot lock %s, somebody else is building: %w", path, ctx.Err())
+			return nil, fmt.Errorf("cannot lock %s, which somebody else has: %w", path, ctx.Err())
 		case <-time.After(200 * time.Millisecond):
 		}
 	}
@@ -112,8 +140,16 @@ func build(ctx context.Context, image, suite string) error {
 	defer os.Remove(unfinished)
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, "unshare", "--mount", "--propagation", "private", "--pid", "--fork", "--kill-child=KILL", "--mount-proc",
-		"sh", "-c", baseScript, "base.sh", unfinished, suite, strings.Join(packages(), ","), repositoryScript)
+	if err := script(ctx, baseScript, "base.sh", unfinished, suite, strings.Join(packages(), ","), repositoryScript); err != nil {
+		return err
+	}
+	return os.Rename(unfinished, image)
+}
+
+// script runs a script of the shell with its arguments, in mounts and processes of its own, which end with this process.
+func script(ctx context.Context, text, name string, args ...string) error {
+	cmd := exec.CommandContext(ctx, "unshare", append([]string{"--mount", "--propagation", "private", "--pid", "--fork", "--kill-child=KILL", "--mount-proc",
+		"sh", "-c", text, name}, args...)...)
 	var said bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &said, &said
 	cmd.Env = append(os.Environ(), "PATH="+os.Getenv("PATH")+":/usr/sbin:/sbin", "LC_ALL=C.UTF-8")
@@ -123,5 +159,5 @@ func build(ctx context.Context, image, suite string) error {
 	if err := cmd.Run(); err != nil {
 		return fmt.Errorf("%w: %s", err, said.String())
 	}
-	return os.Rename(unfinished, image)
+	return nil
 }

@@ -20,9 +20,6 @@ import (
 //go:embed boot.sh
 var bootScript string
 
-//go:embed guard.sh
-var guardScript string
-
 // How long booting and shutting down may take: a second or two where nothing else is going on.
 const (
 	bootPatience = 2 * time.Minute

@@ -1,7 +1,6 @@
 package machine
 
 import (
-	"bytes"
 	"context"
 	"encoding/base64"
 	"errors"
@@ -11,7 +10,6 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -32,7 +30,7 @@ type Machine struct {
 // New boots a fresh machine. Where none can be booted the test is skipped, with the reason; with CI=true it fails.
 func New(t testing.TB) *Machine {
 	t.Helper()
-	snapshottest.Need(t, "systemd-nspawn", "mmdebstrap", "mkfs.btrfs", "btrfstune", "mount", "unshare", "nsenter", "cp", "tar")
+	snapshottest.Need(t, append(tools(), "systemd-nspawn", "btrfstune", "nsenter")...)
 	image, cost, err := base(t.Context())
 	if err != nil {
 		snapshottest.Lack(t, "needs a machine: %v", err)
@@ -50,10 +48,15 @@ func New(t testing.TB) *Machine {
 	for _, h := range hierarchies {
 		m.areas = append(m.areas, filepath.Join(h, m.Name()))
 	}
-	m.guard()
+	guard(t, m.dir, m.areas)
 	require.NoError(t, os.WriteFile(m.path("boot.sh"), []byte(bootScript), 0o600))
-	m.host("cp", "--sparse=always", "--reflink=auto", image, m.path("image"))
-	m.host("btrfstune", "-f", "-m", m.path("image")) // before Linux 6.7 no two that are mounted may have one id
+	host(t, "cp", "--sparse=always", "--reflink=auto", image, m.path("image"))
+	host(t, "btrfstune", "-f", "-m", m.path("image")) // before Linux 6.7 no two that are mounted may have one id
+	t.Cleanup(func() {
+		if m.boot != nil {
+			m.kill()
+		}
+	})
 	if err := m.start(); err != nil {
 		snapshottest.Lack(t, "needs a machine: %v", err)
 	}
@@ -64,28 +67,6 @@ func New(t testing.TB) *Machine {
 func (m *Machine) Name() string { return filepath.Base(m.dir) }
 
 func (m *Machine) path(name string) string { return filepath.Join(m.dir, name) }
-
-// guard starts what removes the machine, and has the test wait for it when it ends.
-func (m *Machine) guard() {
-	m.t.Helper()
-	var said bytes.Buffer
-	cmd := exec.Command("sh", append([]string{"-c", guardScript, "guard.sh", m.dir}, m.areas...)...)
-	cmd.Stdout, cmd.Stderr = &said, &said
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true} // Ctrl-C ends the test, and that ends the guard
-	testIsThere, err := cmd.StdinPipe()
-	require.NoError(m.t, err)
-	require.NoError(m.t, cmd.Start())
-	m.t.Cleanup(func() {
-		_ = testIsThere.Close()
-		if err := cmd.Wait(); err != nil {
-			m.t.Errorf("cannot remove the machine %s: %v: %s", m.Name(), err, said.String())
-		}
-		if m.boot != nil {
-			<-m.boot.exited
-			m.released()
-		}
-	})
-}
 
 // Cmd is a command in the machine, as root and with nothing of the test's environment. When it is killed, what runs in the machine goes
 // on.
@@ -181,11 +162,4 @@ func (m *Machine) root() *os.Root {
 	root, err := os.OpenRoot("/proc/" + strconv.Itoa(m.boot.leader) + "/root")
 	require.NoError(m.t, err)
 	return root
-}
-
-// host runs a command on the host.
-func (m *Machine) host(name string, args ...string) {
-	m.t.Helper()
-	out, err := exec.Command(name, args...).CombinedOutput()
-	require.NoError(m.t, err, "%s %v: %s", name, args, out)
 }

@@ -103,35 +103,40 @@ func TestMachine(t *testing.T) {
 // TestKilled has a test's process killed in which a machine runs: itself, started once more with forOther set.
 func TestKilled(t *testing.T) {
 	const forOther = "OPDBUS_MACHINE_TEST"
-	if os.Getenv(forOther) != "" {
-		fmt.Println("machine " + machine.New(t).Name())
+	start := map[string]func() string{
+		"a machine":           func() string { return machine.New(t).Name() },
+		"an emulated machine": func() string { return machine.NewEmulated(t).Name() },
+	}
+	if name := start[os.Getenv(forOther)]; name != nil {
+		fmt.Println("machine " + name())
 		select {}
 	}
-	snapshottest.Need(t, "systemd-nspawn", "mmdebstrap")
-	other := exec.Command(os.Args[0], "-test.run=^TestKilled$", "-test.v")
-	other.Env = append(os.Environ(), forOther+"=1")
-	out, err := other.StdoutPipe()
-	require.NoError(t, err)
-	other.Stderr = other.Stdout
-	require.NoError(t, other.Start())
-	name, said := "", ""
-	for lines := bufio.NewScanner(out); name == "" && lines.Scan(); {
-		said += lines.Text() + "\n"
-		if booted, ok := strings.CutPrefix(lines.Text(), "machine "); ok {
-			name = booted
-			assert.NotEmpty(t, left(t, name), "while it runs, there is something of it on the host")
-		}
+	for what := range start {
+		t.Run(what+" leaves nothing behind", func(t *testing.T) {
+			snapshottest.Need(t, "systemd-nspawn", "mmdebstrap", "qemu-system-x86_64")
+			other := exec.Command(os.Args[0], "-test.run=^TestKilled$", "-test.v")
+			other.Env = append(os.Environ(), forOther+"="+what)
+			out, err := other.StdoutPipe()
+			require.NoError(t, err)
+			other.Stderr = other.Stdout
+			require.NoError(t, other.Start())
+			name, said := "", ""
+			for lines := bufio.NewScanner(out); name == "" && lines.Scan(); {
+				said += lines.Text() + "\n"
+				if booted, ok := strings.CutPrefix(lines.Text(), "machine "); ok {
+					name = booted
+					assert.NotEmpty(t, left(t, name), "while it runs, there is something of it on the host")
+				}
+			}
+			require.NoError(t, other.Process.Kill())
+			_ = other.Wait()
+			if strings.Contains(said, "--- SKIP") {
+				snapshottest.Lack(t, "%s", said)
+			}
+			require.NotEmpty(t, name, said)
+			nothingLeft(t, name)
+		})
 	}
-	require.NoError(t, other.Process.Kill())
-	_ = other.Wait()
-	if strings.Contains(said, "--- SKIP") {
-		snapshottest.Lack(t, "%s", said)
-	}
-	require.NotEmpty(t, name, said)
-
-	t.Run("leaves nothing behind", func(t *testing.T) {
-		nothingLeft(t, name)
-	})
 }
 
 // nothingLeft gives the kernel, and whoever reaps what has no parent any more, a moment.

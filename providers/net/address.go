@@ -62,6 +62,9 @@ type addresses struct{ connections *connections }
 // Live says that addresses are a state of the running kernel, for state.Live.
 func (*addresses) Live() {}
 
+// Volatile says that they go when the host boots, for state.Volatile.
+func (*addresses) Volatile() {}
+
 // Overlaps says that what goes, goes last, for state.Overlapping.
 func (*addresses) Overlaps() {}
 

@@ -20,6 +20,9 @@ type Bridge struct {
 	ExternalIDs  map[string]string `hcl:"external_ids,optional" json:"external_ids,omitempty"`
 	OtherConfig  map[string]string `hcl:"other_config,optional" json:"other_config,omitempty"`
 
+	// Down says that its link is not up, as a switch leaves it when it boots.
+	Down bool `json:"down,omitempty"`
+
 	// Addresses and Ports become objects of their own.
 	Addresses []string `hcl:"addresses,optional" json:"-"`
 	Ports     []string `hcl:"ports,optional" json:"-"`
@@ -43,7 +46,7 @@ func (b Bridge) Thing() string { return Link{Name: b.Name}.Thing() }
 // Same compares what is managed.
 func (b Bridge) Same(other state.Object) bool {
 	o, ok := other.(Bridge)
-	return ok && b.Name == o.Name && equal(b.DatapathType, o.DatapathType) && equal(b.FailMode, o.FailMode) && sameSet(b.Protocols, o.Protocols) &&
+	return ok && b.Name == o.Name && b.Down == o.Down && equal(b.DatapathType, o.DatapathType) && equal(b.FailMode, o.FailMode) && sameSet(b.Protocols, o.Protocols) &&
 		equal(b.STP, o.STP) && equal(b.Controller, o.Controller) && maps.Equal(b.ExternalIDs, o.ExternalIDs) && maps.Equal(b.OtherConfig, o.OtherConfig)
 }
 
@@ -104,6 +107,9 @@ type Port struct {
 	Trunks  []int             `hcl:"trunks,optional" json:"trunks"`
 	Options map[string]string `hcl:"options,optional" json:"options,omitempty"`
 
+	// Down says that its link is not up, as a switch leaves it when it boots.
+	Down bool `json:"down,omitempty"`
+
 	// Addresses become objects of their own.
 	Addresses []string `hcl:"addresses,optional" json:"-"`
 
@@ -120,7 +126,7 @@ func (p Port) Thing() string { return "port " + p.Name }
 // Same compares what is managed.
 func (p Port) Same(other state.Object) bool {
 	o, ok := other.(Port)
-	return ok && p.Name == o.Name && p.Bridge == o.Bridge && p.kind() == o.kind() && equal(p.Tag, o.Tag) &&
+	return ok && p.Name == o.Name && p.Down == o.Down && p.Bridge == o.Bridge && p.kind() == o.kind() && equal(p.Tag, o.Tag) &&
 		(p.Trunks == nil) == (o.Trunks == nil) && slices.Equal(slices.Sorted(slices.Values(p.Trunks)), slices.Sorted(slices.Values(o.Trunks))) &&
 		maps.Equal(p.Options, o.Options)
 }
@@ -161,7 +167,7 @@ func (p Port) Check(report func(attr, summary, detail string)) {
 			report("addresses", "Invalid address", fmt.Sprintf("%q is no address with the length of its network, such as 10.0.0.1/24.", a))
 		}
 	}
-	if len(p.Addresses) > 0 && p.kind() != "internal" && p.kind() != "tap" {
+	if len(p.Addresses) > 0 && !p.isLink() {
 		report("addresses", "Unsupported attribute", fmt.Sprintf("A port of type %s is no end of this host's. Give the addresses to the link or the bridge.", p.kind()))
 	}
 }

@@ -17,6 +17,9 @@ type bridges struct{ *vswitch }
 // Live says that bridges are a state of a running switch, for state.Live.
 func (*bridges) Live() {}
 
+// Volatile says that they go when the host boots, for state.Volatile.
+func (*bridges) Volatile() {}
+
 // Overlaps says that what goes, goes last, for state.Overlapping.
 func (*bridges) Overlaps() {}
 
@@ -35,10 +38,15 @@ func (p *bridges) ReadAll(ctx context.Context, items []state.Item[Bridge]) ([]*B
 	if err != nil {
 		return nil, err
 	}
+	down, err := linksDown()
+	if err != nil {
+		return nil, err
+	}
 	lives := make([]*Bridge, len(items))
 	for i, it := range items {
 		if row, there := c.bridges[it.Want.Name]; there {
 			live := row.described().as(it.Want)
+			live.Down = down[live.Name]
 			lives[i] = &live
 		}
 	}
@@ -81,7 +89,7 @@ func (b Bridge) as(want Bridge) Bridge {
 
 // List is all bridges; none where there is no switch.
 func (p *bridges) List(ctx context.Context) ([]Bridge, error) {
-	c, err := p.readIfThere(ctx)
+	c, err := p.read(ctx)
 	var all []Bridge
 	for _, row := range c.bridges {
 		all = append(all, row.described())
@@ -115,12 +123,12 @@ func (p *bridges) Apply(ctx context.Context, before, after *Bridge) error {
 
 // ApplyAll makes all changes in one transaction, and waits until ovs-vswitchd has made them.
 func (p *bridges) ApplyAll(ctx context.Context, _ state.Site, changes []state.ChangeOf[Bridge]) error {
-	c, err := p.read(ctx)
+	c, err := p.running(ctx)
 	if err != nil {
 		return err
 	}
 	var ops []ovsdb.Operation
-	var made []string
+	var made, emptied []string
 	for i, change := range changes {
 		switch before, after := change.Before, change.After; {
 		case after != nil:
@@ -129,6 +137,9 @@ func (p *bridges) ApplyAll(ctx context.Context, _ state.Site, changes []state.Ch
 				ops = append(ops, after.insert(i, change.Addr.String())...)
 			} else if live := row.described(); live.ours {
 				ops = append(ops, after.update(row, live, before)...)
+				if after.FailMode != nil && *after.FailMode != *live.FailMode {
+					emptied = append(emptied, after.Name)
+				}
 			} else {
 				return fmt.Errorf("cannot make bridge %s: there is one that opdbus did not make", after.Name)
 			}
@@ -144,7 +155,7 @@ func (p *bridges) ApplyAll(ctx context.Context, _ state.Site, changes []state.Ch
 			ops = append(ops, ovsdb.Mutate("Open_vSwitch", ovsdb.Every(), ovsdb.Mutation{"bridges", "delete", ovsdb.Set{row.id}}))
 		}
 	}
-	return p.configure(ctx, ops, made)
+	return keepingFlows(ctx, emptied, func() error { return p.configure(ctx, ops, made) })
 }
 
 // theirs are the ports on a bridge that somebody else has put there.

@@ -1,23 +1,26 @@
 // Package net looks after the network of the host: links, addresses, routes and rules over rtnetlink(7), and settings of the kernel in
-// /proc/sys (sysctl.d(5)). It may import state, providers/internal/*, vishvananda/netlink and golang.org/x/sys/unix.
+// /proc/sys (sysctl.d(5)), bridges and ports of Open vSwitch, and WireGuard interfaces. It may import state, state/wgkey, providers/internal/*,
+// vishvananda/netlink, wgctrl, godbus, go-systemd and golang.org/x/sys/unix.
 package net
 
 import (
 	"github.com/opdbus/opdbus/providers/internal/ovsdb"
+	"github.com/opdbus/opdbus/providers/internal/sysbus"
 	"github.com/opdbus/opdbus/state"
 )
 
 // Kinds are the kinds of the provider.
-func Kinds(host state.Host) state.Kinds {
-	return kindsOf(host.Path("/proc/sys"), ovsdb.New(ovsdb.DefaultAddress))
+func Kinds(host state.Host, bus *sysbus.Bus) state.Kinds {
+	return kindsOf(host, bus, ovsdb.New(ovsdb.DefaultAddress))
 }
 
-func kindsOf(settings string, client *ovsdb.Client) state.Kinds {
+func kindsOf(host state.Host, bus *sysbus.Bus, client *ovsdb.Client) state.Kinds {
 	c, v := &connections{}, &vswitch{client}
 	return state.Kinds{
 		state.KindOf[Network]("net", state.NetworkNode, &networks{}),
-		state.KindOf[Sysctl]("net", "sysctl", &sysctls{settings}),
+		state.KindOf[Sysctl]("net", "sysctl", &sysctls{host.Path("/proc/sys")}),
 		state.KindOf[Link]("net", "link", &links{c}),
+		state.KindOf[WireGuard]("net", "wireguard", &wireguards{c, bus, keys{host.Key}}),
 		state.KindOf[Bridge]("net", "bridge", &bridges{v}),
 		state.KindOf[Port]("net", "port", &ports{v}),
 		state.KindOf[Address]("net", "address", &addresses{c}),

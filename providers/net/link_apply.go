@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"hash/fnv"
 	"net"
+	"os"
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
@@ -17,7 +18,7 @@ func (p *links) Apply(_ context.Context, before, after *Link) error {
 	switch {
 	case after != nil:
 		if err = p.make(*after); err != nil {
-			err = fmt.Errorf("cannot make link %s: %w", after.Name, explained(err, after.Kind))
+			err = fmt.Errorf("cannot make link %s: %w", after.Name, explained(err))
 		}
 	case before == nil:
 	case before.Kind == existing:
@@ -29,24 +30,19 @@ func (p *links) Apply(_ context.Context, before, after *Link) error {
 			err = p.set(l, *before.Found)
 		}
 		if err != nil {
-			err = fmt.Errorf("cannot set link %s back: %w", before.Name, err)
+			err = fmt.Errorf("cannot set link %s back: %w", before.Name, explained(err))
 		}
 	default:
 		if err = p.remove(*before); err != nil {
-			err = fmt.Errorf("cannot delete link %s: %w", before.Name, err)
+			err = fmt.Errorf("cannot delete link %s: %w", before.Name, explained(err))
 		}
 	}
 	return err
 }
 
-// explained says what a number of the kernel's means for a link.
-func explained(err error, kind string) error {
-	switch {
-	case errors.Is(err, unix.EOPNOTSUPP):
-		return fmt.Errorf("%w: this kernel has no links of kind %s, or the module for them is missing", err, kind)
-	case errors.Is(err, unix.EEXIST):
-		return fmt.Errorf("%w: another link is made with the same; where that one is to go, take it out of the configuration and apply before you declare this one", err)
-	case errors.Is(err, unix.EPERM):
+// explained says what to do where the user may not do it.
+func explained(err error) error {
+	if errors.Is(err, unix.EPERM) && os.Geteuid() != 0 {
 		return fmt.Errorf("%w: run opdbus as root", err)
 	}
 	return err
@@ -115,9 +111,10 @@ func (p *links) create(want Link) (netlink.Link, error) {
 		return nil, err
 	}
 	if err := netlink.LinkAdd(l); err != nil {
-		return nil, err
+		return nil, refused(err, want.Kind)
 	}
 	for _, step := range []func(l netlink.Link, name string) error{
+		func(l netlink.Link, _ string) error { return awaitUdev(l.Attrs().Index) },
 		func(l netlink.Link, _ string) error { return netlink.LinkSetAlias(l, mark) },
 		netlink.LinkSetName,
 	} {
@@ -134,25 +131,12 @@ func (p *links) create(want Link) (netlink.Link, error) {
 	return needed(want.Name)
 }
 
-// set changes what differs, and nothing else.
+// set changes what differs, and nothing else. What a link is in comes first, as that has a say in its mac, its mtu and whether it is up.
 func (*links) set(l netlink.Link, want Link) error {
-	at := l.Attrs()
-	isUp := at.Flags&net.FlagUp != 0
-	if want.Up != nil && !*want.Up && isUp {
+	wasUp := isUp(l)
+	if want.Up != nil && !*want.Up && wasUp {
 		if err := netlink.LinkSetDown(l); err != nil {
 			return err
-		}
-		isUp = false
-	}
-	if want.MAC != nil {
-		if err := setMAC(l, *want.MAC, isUp); err != nil {
-			return err
-		}
-	}
-	// A bridge keeps an mtu that is set, and follows its ports with one that it was made with: so it is not made with one.
-	if want.MTU != nil && *want.MTU != at.MTU {
-		if err := netlink.LinkSetMTU(l, *want.MTU); err != nil {
-			return fmt.Errorf("the mtu %d is refused: %w", *want.MTU, err)
 		}
 	}
 	if want.Master != nil {
@@ -160,19 +144,43 @@ func (*links) set(l netlink.Link, want Link) error {
 			return err
 		}
 	}
-	if want.Up != nil && *want.Up && !isUp {
-		return netlink.LinkSetUp(l)
+	l, err := netlink.LinkByIndex(l.Attrs().Index)
+	if err != nil {
+		return err
+	}
+	if want.MAC != nil {
+		if err := setMAC(l, *want.MAC); err != nil {
+			return err
+		}
+	}
+	// A bridge keeps an mtu that is set, and follows its ports with one that it was made with: so it is not made with one.
+	if want.MTU != nil && *want.MTU != l.Attrs().MTU {
+		if err := netlink.LinkSetMTU(l, *want.MTU); err != nil {
+			return fmt.Errorf("the mtu %d is refused: %w", *want.MTU, err)
+		}
+	}
+	switch {
+	case want.Up == nil && wasUp && !isUp(l), want.Up != nil && *want.Up && !isUp(l):
+		err := netlink.LinkSetUp(l)
+		if errors.Is(err, unix.ENETDOWN) {
+			err = fmt.Errorf("%w: the link that it is made on has to be up", err)
+		}
+		return err
+	case want.Up != nil && !*want.Up && isUp(l):
+		return netlink.LinkSetDown(l)
 	}
 	return nil
 }
 
-func setMAC(l netlink.Link, text string, isUp bool) error {
+func isUp(l netlink.Link) bool { return l.Attrs().Flags&net.FlagUp != 0 }
+
+func setMAC(l netlink.Link, text string) error {
 	mac, err := net.ParseMAC(text)
 	if err != nil || mac.String() == l.Attrs().HardwareAddr.String() {
 		return err
 	}
 	err = netlink.LinkSetHardwareAddr(l, mac)
-	if errors.Is(err, unix.EBUSY) && isUp { // some drivers take it only while the link is down
+	if errors.Is(err, unix.EBUSY) && isUp(l) { // some drivers take it only while the link is down
 		if err = netlink.LinkSetDown(l); err == nil {
 			err = errors.Join(netlink.LinkSetHardwareAddr(l, mac), netlink.LinkSetUp(l))
 		}
@@ -193,6 +201,11 @@ func setMaster(l netlink.Link, name string) error {
 	master, err := needed(name)
 	if err != nil || master.Attrs().Index == l.Attrs().MasterIndex {
 		return err
+	}
+	if _, is := master.(*netlink.Bond); is && isUp(l) { // a bond takes none that is up, and makes it be up
+		if err := netlink.LinkSetDown(l); err != nil {
+			return err
+		}
 	}
 	if err := netlink.LinkSetMasterByIndex(l, master.Attrs().Index); err != nil {
 		return fmt.Errorf("link %s does not take it: %w", name, err)

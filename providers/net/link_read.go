@@ -15,6 +15,9 @@ type links struct{ connections *connections }
 // Live says that links are a state of the running kernel, for state.Live.
 func (*links) Live() {}
 
+// Volatile says that they go when the host boots, for state.Volatile.
+func (*links) Volatile() {}
+
 // Overlaps says that what goes, goes last, for state.Overlapping.
 func (*links) Overlaps() {}
 

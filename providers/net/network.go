@@ -59,6 +59,10 @@ func (e *expansion) add(d state.Declared) {
 		e.addresses(d, o.Name, o.Addresses)
 		o.Addresses = nil
 		d.Object = o
+	case WireGuard:
+		e.addresses(d, o.Name, o.Addresses)
+		o.Addresses = nil
+		d.Object = o
 	case Bridge:
 		e.addresses(d, o.Name, o.Addresses)
 		for _, name := range o.Ports {
@@ -124,12 +128,18 @@ func rank(d state.Declared, depth map[string]int) int {
 		}
 		return 0
 	}
+	if _, ok := d.Object.(WireGuard); ok { // links may be made on it
+		return 1
+	}
 	return 1 + slices.Index([]string{"link", "sysctl", "bridge", "port", "address", "route", "rule"}, d.Addr.Kind)
 }
 
 func linkOf(d state.Declared) *string {
-	if l, ok := d.Object.(Link); ok {
-		return &l.Name
+	switch o := d.Object.(type) {
+	case Link:
+		return &o.Name
+	case WireGuard:
+		return &o.Name
 	}
 	return nil
 }
@@ -138,8 +148,11 @@ func linkOf(d state.Declared) *string {
 func depths(all []state.Declared) map[string]int {
 	links := map[string]Link{}
 	for _, d := range all {
-		if l, ok := d.Object.(Link); ok {
-			links[l.Name] = l
+		switch o := d.Object.(type) {
+		case Link:
+			links[o.Name] = o
+		case WireGuard:
+			links[o.Name] = Link{Name: o.Name}
 		}
 	}
 	var depth func(name string, seen int) int

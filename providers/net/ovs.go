@@ -2,9 +2,9 @@ package net
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"maps"
+	"net"
 
 	"github.com/vishvananda/netlink"
 
@@ -36,16 +36,26 @@ type portRow struct {
 	interfaces []ovsdb.Row
 }
 
-// read reads all of it in one transaction.
-func (v *vswitch) read(ctx context.Context) (configuration, error) {
+// read reads all of it: from the file of the database, where its server does not run; nothing, where there is no database.
+func (v *vswitch) read(ctx context.Context) (configuration, error) { return v.ask(ctx, v.client.Query) }
+
+// running reads all of it of the database's server, which has to run.
+func (v *vswitch) running(ctx context.Context) (configuration, error) {
+	return v.ask(ctx, v.client.Transact)
+}
+
+func (v *vswitch) ask(ctx context.Context, ask func(context.Context, string, ...ovsdb.Operation) ([]ovsdb.Result, error)) (configuration, error) {
 	every := ovsdb.Every()
-	found, err := v.client.Transact(ctx, ovsdb.Database,
+	found, err := ask(ctx, ovsdb.Database,
 		ovsdb.Select("Bridge", every, "_uuid", "name", "ports", "datapath_type", "fail_mode", "protocols", "stp_enable", "controller", "external_ids", "other_config"),
 		ovsdb.Select("Port", every, "_uuid", "name", "interfaces", "tag", "trunks", "external_ids"),
 		ovsdb.Select("Interface", every, "_uuid", "name", "type", "options", "error", "ofport"),
 		ovsdb.Select("Controller", every, "_uuid", "target"))
 	if err != nil {
-		return configuration{}, explainedSwitch(err)
+		return configuration{}, fmt.Errorf("cannot read the configuration of Open vSwitch: %w", err)
+	}
+	if len(found) == 0 {
+		return configuration{}, nil
 	}
 	targets, interfaces := map[ovsdb.UUID]string{}, map[ovsdb.UUID]ovsdb.Row{}
 	for _, r := range found[3].Rows {
@@ -91,15 +101,6 @@ func text(r ovsdb.Row, column string) string {
 	return ""
 }
 
-// explainedSwitch says what to do where there is no switch to speak to: that is not the same as a switch without bridges.
-func explainedSwitch(err error) error {
-	var absent *ovsdb.AbsentError
-	if errors.As(err, &absent) {
-		return fmt.Errorf("cannot tell what Open vSwitch has: %w; install openvswitch-switch and start ovsdb-server.service", err)
-	}
-	return fmt.Errorf("cannot read the configuration of Open vSwitch: %w", err)
-}
-
 // keysOf are those of a map's keys that are looked after.
 func keysOf(live map[string]string, want, former map[string]string) map[string]string {
 	if want == nil && former == nil {
@@ -117,14 +118,14 @@ func keysOf(live map[string]string, want, former map[string]string) map[string]s
 	return kept
 }
 
-// readIfThere is read where there is a switch.
-func (v *vswitch) readIfThere(ctx context.Context) (configuration, error) {
-	c, err := v.read(ctx)
-	var absent *ovsdb.AbsentError
-	if errors.As(err, &absent) {
-		return configuration{}, nil
+// linksDown are those of the links of this network namespace that are not up.
+func linksDown() (map[string]bool, error) {
+	links, err := allLinks()
+	down := map[string]bool{}
+	for name, l := range links.named {
+		down[name] = l.Attrs().Flags&net.FlagUp == 0
 	}
-	return c, err
+	return down, err
 }
 
 // configure has the operations done and waits until the switch is so. What it could not make, by name, is an error, with what it says.
@@ -137,7 +138,7 @@ func (v *vswitch) configure(ctx context.Context, ops []ovsdb.Operation, made []s
 	if len(made) == 0 {
 		return nil
 	}
-	c, err := v.read(ctx)
+	c, err := v.running(ctx)
 	if err != nil {
 		return err
 	}
@@ -149,8 +150,8 @@ func (v *vswitch) configure(ctx context.Context, ops []ovsdb.Operation, made []s
 			if text(i, "type") != "internal" && text(i, "type") != "tap" {
 				continue
 			}
-			l, err := needed(name)
-			if err == nil {
+			l, err := find(name)
+			if err == nil && l != nil { // one that was given to another network namespace is that one's to bring up
 				err = netlink.LinkSetUp(l)
 			}
 			if err != nil {

@@ -1,99 +1,53 @@
 package net
 
 import (
-	"os"
-	"os/exec"
-	"path/filepath"
-	"strings"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/opdbus/opdbus/internal/machine"
-	"github.com/opdbus/opdbus/providers/internal/ovsdb"
+	"github.com/opdbus/opdbus/providers/internal/ovstest"
+	"github.com/opdbus/opdbus/providers/internal/sysbus"
 	"github.com/opdbus/opdbus/providers/providertest"
 	"github.com/opdbus/opdbus/state"
 )
 
-// A switchOf is an Open vSwitch of the test's own, with the datapath in ovs-vswitchd.
-type switchOf struct {
-	t        testing.TB
-	dir      string
-	database *exec.Cmd
-	daemon   *exec.Cmd
-}
+// A switchOf is an Open vSwitch of the test's own.
+type switchOf struct{ *ovstest.Switch }
 
-func newSwitch(t testing.TB) *switchOf {
+func newSwitch(t testing.TB) switchOf {
 	t.Helper()
 	if !machine.Inside() {
 		t.Skip("runs on a machine, see TestMachine")
 	}
-	s := &switchOf{t: t, dir: t.TempDir()}
-	out, err := exec.Command("ovsdb-tool", "create", s.path("db"), "/usr/share/openvswitch/vswitch.ovsschema").CombinedOutput()
-	require.NoError(t, err, "%s", out)
-	s.startDatabase()
-	out, err = exec.Command("ovs-vsctl", "--db="+s.address(), "--no-wait", "init").CombinedOutput()
-	require.NoError(t, err, "%s", out)
-	s.startDaemon()
-	return s
+	return switchOf{ovstest.New(t)}
 }
 
-func (s *switchOf) path(name string) string { return filepath.Join(s.dir, name) }
-func (s *switchOf) address() string         { return "unix:" + s.path("sock") }
-
-func (s *switchOf) start(name string, args ...string) *exec.Cmd {
-	s.t.Helper()
-	cmd := exec.Command(name, append(args, "--no-chdir", "--unixctl="+s.path(name+".ctl"), "-vconsole:off", "--log-file="+s.path(name+".log"))...)
-	cmd.Env = append(os.Environ(), "OVS_RUNDIR="+s.dir, "OVS_DBDIR="+s.dir, "OVS_LOGDIR="+s.dir)
-	require.NoError(s.t, cmd.Start())
-	s.t.Cleanup(func() {
-		_ = cmd.Process.Kill()
-		_ = cmd.Wait()
-	})
-	return cmd
-}
-
-func (s *switchOf) startDatabase() {
-	s.database = s.start("ovsdb-server", "--remote=p"+s.address(), s.path("db"))
-	require.Eventually(s.t, func() bool { _, err := os.Stat(s.path("sock")); return err == nil }, 10*time.Second, 10*time.Millisecond)
-}
-
-func (s *switchOf) startDaemon() {
-	s.daemon = s.start("ovs-vswitchd", "--disable-system", s.address())
-}
-
-func (s *switchOf) vsctl(args ...string) string {
-	s.t.Helper()
-	out, err := exec.Command("ovs-vsctl", append([]string{"--db=" + s.address(), "--timeout=10"}, args...)...).CombinedOutput()
-	require.NoError(s.t, err, "ovs-vsctl %v: %s", args, out)
-	return string(out)
-}
-
-func (s *switchOf) kinds() state.Kinds { return kindsOf("/proc/sys", ovsdb.New(s.address())) }
+func (s switchOf) kinds() state.Kinds { return kindsOf(state.Host{}, sysbus.New(""), s.Client()) }
 
 // world is what the database has, without what changes by itself.
-func (s *switchOf) world() string {
-	s.t.Helper()
-	return s.vsctl("--columns=name,datapath_type,fail_mode,protocols,stp_enable,external_ids,other_config", "list", "bridge") +
-		s.vsctl("--columns=name,tag,trunks,external_ids", "list", "port") + s.vsctl("--columns=name,type,options,error", "list", "interface") +
-		s.vsctl("--columns=target", "list", "controller") + s.vsctl("show")
+func (s switchOf) world() string {
+	return s.Vsctl("--columns=name,datapath_type,fail_mode,protocols,stp_enable,external_ids,other_config", "list", "bridge",
+		"--", "--columns=name,tag,trunks,external_ids", "list", "port", "--", "--columns=name,type,options,error", "list", "interface",
+		"--", "--columns=target", "list", "controller", "--", "show")
 }
 
-// What speaks to Open vSwitch runs on a machine, which has it.
+// What speaks to Open vSwitch, or to systemd, runs on a machine, which has them.
 func TestMachine(t *testing.T) {
-	machine.RunTests(t, machine.New(t), "^TestOnMachine")
+	m := machine.New(t)
+	m.Opdbus()
+	machine.RunTests(t, m, "^TestOnMachine")
 }
 
 func TestOnMachineSwitch(t *testing.T) {
 	s := newSwitch(t)
-	s.vsctl("add-br", "theirs", "--", "set", "bridge", "theirs", "datapath_type=netdev", "--", "add-port", "theirs", "theirs1", "--", "set", "interface", "theirs1", "type=internal")
+	s.Vsctl("add-br", "theirs", "--", "set", "bridge", "theirs", "datapath_type=netdev", "--", "add-port", "theirs", "theirs1", "--", "set", "interface", "theirs1", "type=internal")
 	before := s.world()
 	kinds := s.kinds()
 	run := func(t *testing.T, kind string, a, b, bare state.Object) {
 		at := addr(kind, a.Key())
-		providertest.Run(t, providertest.Suite{Kind: kinds.For(at), Addr: at, A: a, B: b, Bare: bare, Also: func() string { return s.world()[strings.Index(s.world(), "name"):] }})
+		providertest.Run(t, providertest.Suite{Kind: kinds.For(at), Addr: at, A: a, B: b, Bare: bare, Also: s.world})
 	}
 	t.Run("bridges", func(t *testing.T) {
 		run(t, "bridge",

@@ -16,6 +16,9 @@ type ports struct{ *vswitch }
 // Live says that ports are a state of a running switch, for state.Live.
 func (*ports) Live() {}
 
+// Volatile says that they go when the host boots, for state.Volatile.
+func (*ports) Volatile() {}
+
 // Overlaps says that what goes, goes last, for state.Overlapping.
 func (*ports) Overlaps() {}
 
@@ -34,10 +37,15 @@ func (p *ports) ReadAll(ctx context.Context, items []state.Item[Port]) ([]*Port,
 	if err != nil {
 		return nil, err
 	}
+	down, err := linksDown()
+	if err != nil {
+		return nil, err
+	}
 	lives := make([]*Port, len(items))
 	for i, it := range items {
 		if row, there := c.ports[it.Want.Name]; there {
 			live := row.described().as(it.Want)
+			live.Down = live.isLink() && down[live.Name]
 			lives[i] = &live
 		}
 	}
@@ -83,12 +91,15 @@ func (p Port) as(want Port) Port {
 	return live
 }
 
+// isLink says whether the switch makes a link for the port on this host.
+func (p Port) isLink() bool { return p.kind() == "internal" || p.kind() == "tap" }
+
 // noTag stands for a port without a VLAN of its own.
 const noTag = -1
 
 // List is all ports; none where there is no switch.
 func (p *ports) List(ctx context.Context) ([]Port, error) {
-	c, err := p.readIfThere(ctx)
+	c, err := p.read(ctx)
 	var all []Port
 	for name, row := range c.ports {
 		if name != row.bridge {
@@ -124,7 +135,7 @@ func (p *ports) Apply(ctx context.Context, before, after *Port) error {
 
 // ApplyAll makes all changes in one transaction, and waits until ovs-vswitchd has made them.
 func (p *ports) ApplyAll(ctx context.Context, _ state.Site, changes []state.ChangeOf[Port]) error {
-	c, err := p.read(ctx)
+	c, err := p.running(ctx)
 	if err != nil {
 		return err
 	}

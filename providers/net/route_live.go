@@ -20,6 +20,9 @@ type routes struct{ connections *connections }
 // Live says that routes are a state of the running kernel, for state.Live.
 func (*routes) Live() {}
 
+// Volatile says that they go when the host boots, for state.Volatile.
+func (*routes) Volatile() {}
+
 // Overlaps says that what goes, goes last, for state.Overlapping.
 func (*routes) Overlaps() {}
 

@@ -72,6 +72,9 @@ type rules struct{ connections *connections }
 // Live says that rules are a state of the running kernel, for state.Live.
 func (*rules) Live() {}
 
+// Volatile says that they go when the host boots, for state.Volatile.
+func (*rules) Volatile() {}
+
 // Overlaps says that what goes, goes last, for state.Overlapping.
 func (*rules) Overlaps() {}
 

@@ -70,6 +70,9 @@ type sysctls struct{ dir string }
 // Live says that a setting is a state of the running kernel, for state.Live.
 func (*sysctls) Live() {}
 
+// Volatile says that they go when the host boots, for state.Volatile.
+func (*sysctls) Volatile() {}
+
 func (p *sysctls) file(s Sysctl) string { return filepath.Join(p.dir, s.path()) }
 
 // Read reads one.

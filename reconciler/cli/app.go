@@ -23,6 +23,7 @@ import (
 type app struct {
 	version     string
 	kinds       func(state.Host) state.Kinds
+	programs    Programs
 	running     bool // a run is under way, and what it does is told
 	in          io.Reader
 	out, err    io.Writer
@@ -38,9 +39,9 @@ type app struct {
 
 // Main runs the program and returns its exit code. The providers are given as a function of the host that they look
 // after, which is known only when the flags have been read.
-func Main(version string, kinds func(state.Host) state.Kinds, args []string) int {
+func Main(version string, kinds func(state.Host) state.Kinds, programs Programs, args []string) int {
 	tuneCollector()
-	a := &app{version: version, kinds: kinds, in: os.Stdin, out: os.Stdout, err: os.Stderr, environ: os.Environ()}
+	a := &app{version: version, kinds: kinds, programs: programs, in: os.Stdin, out: os.Stdout, err: os.Stderr, environ: os.Environ()}
 	ctx, stop := a.signals()
 	defer stop()
 	root := a.command()
@@ -76,11 +77,11 @@ btrfs snapshot before and after each node, so that everything can be taken back.
 	root.SetCompletionCommandGroupID("other")
 	for group, commands := range map[string][]*cobra.Command{
 		"main": {a.initCommand(), a.planCommand(), a.applyCommand(), a.destroyCommand(), a.verifyCommand()},
-		"back": {a.rollbackCommand(), a.restoreCommand(), a.undoCommand(), a.confirmCommand(), a.recoverCommand(), a.releaseCommand()},
+		"back": {a.rollbackCommand(), a.restoreCommand(), a.undoCommand(), a.confirmCommand(), a.recoverCommand(), a.reinstateCommand(), a.releaseCommand()},
 		"look": {a.driftCommand(), a.diffCommand(), a.historyCommand(), a.showCommand(), a.whyCommand(),
 			a.snapshotsCommand(), a.queryCommand(), a.pluginCommand(), a.stageCommand(), a.stateCommand(), a.graphCommand()},
 		"write": {a.fmtCommand(), a.validateCommand(), a.importCommand()},
-		"other": {a.fsckCommand(), a.doctorCommand(), a.versionCommand(), a.awaitCommand()},
+		"other": append([]*cobra.Command{a.fsckCommand(), a.doctorCommand(), a.wgCommand(), a.versionCommand(), a.awaitCommand()}, a.programCommands()...),
 	} {
 		for _, c := range commands {
 			c.GroupID = group

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 
 	"github.com/spf13/pflag"
 	"golang.org/x/sys/unix"
@@ -29,6 +30,7 @@ type loadFlags struct {
 	vars, varFiles, allowSource []string
 	file                        string            // the only one in the directory that is read
 	overlay                     map[string][]byte // what files are taken to hold; see desired.Options
+	elsewhere                   bool              // the host is not looked at
 }
 
 func (l *loadFlags) add(f *pflag.FlagSet) {
@@ -46,6 +48,7 @@ func (a *app) load(ctx context.Context, dir string, l *loadFlags) (*state.Config
 	config, files, diags := desired.Load(ctx, desired.Options{
 		Dir: dir, File: l.file, Vars: l.vars, VarFiles: l.varFiles, Environ: a.environ, AllowSource: l.allowSource,
 		Facts: facts, Kinds: a.kinds(state.Host{}), Store: a.store, Version: a.version, Overlay: l.overlay,
+		Root: a.root, Elsewhere: l.elsewhere,
 	})
 	return config, files, diags, nil
 }
@@ -104,6 +107,8 @@ func (a *app) host(config *state.Config) (state.Host, error) {
 			h.Root = root
 		}
 	}
+	of := h
+	h.Key = sync.OnceValues(func() ([]byte, error) { return secretKey(&reconciler.Reconciler{Host: of, Store: store.LayoutOf(of)}) })
 	h.Tell = func(text string) {
 		if a.running {
 			fmt.Fprintln(a.err, render.Clean(text))

@@ -9,7 +9,7 @@ import (
 )
 
 func (a *app) graphCommand() *cobra.Command {
-	var l loadFlags
+	l := loadFlags{elsewhere: true}
 	format := "dot"
 	c := &cobra.Command{
 		Use:   "graph [DIR|FILE]",

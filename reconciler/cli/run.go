@@ -150,9 +150,16 @@ func (a *app) approve(ctx context.Context, r *reconciler.Reconciler, plan *state
 // away, such as a session that ends, does not end the program (SIGPIPE): it only is told nothing more.
 func (a *app) lock(ctx context.Context, r *reconciler.Reconciler, command string, timeout time.Duration) (*ledger.Lock, error) {
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
-	lock, err := ledger.Take(ctx, r.Store.Lock(), command, timeout, func(h ledger.Holder) {
-		fmt.Fprintf(a.err, "Waiting up to %s for %s.\n", timeout, h)
-	})
+	take := func(timeout time.Duration) (*ledger.Lock, error) {
+		return ledger.Take(ctx, r.Store.Lock(), command, timeout, func(h ledger.Holder) {
+			fmt.Fprintf(a.err, "Waiting up to %s for %s.\n", timeout, h)
+		})
+	}
+	lock, err := take(timeout)
+	var locked *ledger.LockedError
+	if errors.As(err, &locked) && locked.Holder.Command == reinstating {
+		lock, err = take(time.Minute)
+	}
 	if err != nil {
 		return nil, err
 	}

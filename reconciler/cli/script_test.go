@@ -20,7 +20,7 @@ import (
 func TestMain(m *testing.M) {
 	faulttest.Reexec()
 	testscript.Main(tidily{m}, map[string]func(){
-		"opdbus": func() { os.Exit(cli.Main(version, providers.All, os.Args[1:])) },
+		"opdbus": func() { os.Exit(cli.Main(version, providers.All, providers.Programs(), os.Args[1:])) },
 	})
 }
 

@@ -7,7 +7,7 @@ import (
 )
 
 func (a *app) validateCommand() *cobra.Command {
-	var l loadFlags
+	l := loadFlags{elsewhere: true}
 	var asJSON bool
 	c := &cobra.Command{
 		Use:   "validate [DIR|FILE]",

@@ -1,6 +1,9 @@
 package desired
 
 import (
+	"strconv"
+	"strings"
+
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
 	"github.com/opdbus/opdbus/state"
@@ -152,10 +155,28 @@ func (b *block) attrPlace(c content) func(name string) state.Range {
 			if a := native.Body.Attributes[name]; a != nil {
 				return rangeOf(a.SrcRange)
 			}
-			return rangeOf(native.DefRange())
+			return rangeOf(nestedRange(native, name))
 		}
 	}
 	return newPlace(b.other.DefRange, c).attr
+}
+
+// nestedRange is where KIND["LABEL"] stands in a block, or KIND["LABEL"].ATTRIBUTE; the block itself for what it does not have.
+func nestedRange(b *hclsyntax.Block, name string) hcl.Range {
+	kind, rest, _ := strings.Cut(name, "[")
+	for _, in := range b.Body.Blocks {
+		if in.Type != kind || len(in.Labels) != 1 {
+			continue
+		}
+		attr, is := strings.CutPrefix(rest, strconv.Quote(in.Labels[0])+"]")
+		if a := in.Body.Attributes[strings.TrimPrefix(attr, ".")]; is && a != nil {
+			return a.SrcRange
+		}
+		if is {
+			return in.DefRange()
+		}
+	}
+	return b.DefRange()
 }
 
 func rangeOf(r hcl.Range) state.Range {

@@ -45,6 +45,8 @@ func codecFor(t reflect.Type) codec {
 		return codec{cty.Number, decodeFloat, func(f reflect.Value) cty.Value { return cty.NumberFloatVal(f.Float()) }}
 	case t.Kind() == reflect.Slice && t.Elem().Kind() == reflect.String:
 		return codec{cty.List(cty.String), decodeList, encodeList}
+	case t.Kind() == reflect.Slice && t.Elem().Kind() == reflect.Int:
+		return codec{cty.List(cty.Number), decodeInts, encodeInts}
 	case t.Kind() == reflect.Map && t.Key().Kind() == reflect.String && t.Elem().Kind() == reflect.String:
 		return codec{cty.Map(cty.String), decodeMap, encodeMap}
 	case t.Kind() == reflect.Interface && t.NumMethod() == 0:
@@ -120,6 +122,36 @@ func encodeList(f reflect.Value) cty.Value {
 	list := make([]cty.Value, f.Len())
 	for i := range list {
 		list[i] = cty.StringVal(f.Index(i).String())
+	}
+	return cty.ListVal(list)
+}
+
+func decodeInts(f reflect.Value, v cty.Value) error {
+	n := v.LengthInt()
+	list := reflect.MakeSlice(f.Type(), n, n)
+	for i, it := 0, v.ElementIterator(); it.Next(); i++ {
+		_, e := it.Element()
+		if e.IsNull() {
+			return fmt.Errorf("element %d must not be null", i)
+		}
+		if err := decodeInt(list.Index(i), e); err != nil {
+			return fmt.Errorf("element %d: %w", i, err)
+		}
+	}
+	f.Set(list)
+	return nil
+}
+
+func encodeInts(f reflect.Value) cty.Value {
+	switch {
+	case f.IsNil():
+		return cty.NullVal(cty.List(cty.Number))
+	case f.Len() == 0:
+		return cty.ListValEmpty(cty.Number)
+	}
+	list := make([]cty.Value, f.Len())
+	for i := range list {
+		list[i] = cty.NumberIntVal(f.Index(i).Int())
 	}
 	return cty.ListVal(list)
 }

@@ -7,6 +7,8 @@ import (
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
 	"github.com/zclconf/go-cty/cty"
+
+	"github.com/opdbus/opdbus/state"
 )
 
 // A decoder evaluates blocks into structs. It counts its errors, so that who uses it knows whether a part went well.
@@ -88,6 +90,9 @@ func (d *decoder) nested(f *blockField, c content, w *words, ctx *hcl.EvalContex
 		}
 		if p, ok := elem.Addr().Interface().(placed); ok {
 			p.placed(b.def(), b.attrPlace(inner), inside)
+		}
+		if p, ok := elem.Addr().Interface().(state.Placed); ok {
+			p.Place(rangeOf(b.def()), b.attrPlace(inner))
 		}
 		switch n++; {
 		case field.Kind() == reflect.Slice:

@@ -24,7 +24,7 @@ func TestDocumentation(t *testing.T) {
 		_, rest, ok := strings.Cut(string(text), "## Functions")
 		require.True(t, ok)
 		table, _, _ := strings.Cut(rest, "Relative paths")
-		names := regexp.MustCompile("`([a-z0-9]+)`").FindAllStringSubmatch(table, -1)
+		names := regexp.MustCompile("`([a-z0-9_]+)`").FindAllStringSubmatch(table, -1)
 		require.Greater(t, len(names), 90)
 		for _, name := range names {
 			assert.NotContains(t, mistakes(t, "main.hcl", `output "o" { value = `+name[1]+`() }`), "Call to unknown function")

@@ -7,9 +7,13 @@ import (
 	"crypto/sha512"
 	"encoding/base64"
 	"encoding/hex"
+	"errors"
 	"hash"
+	"path/filepath"
 
 	"github.com/zclconf/go-cty/cty/function"
+
+	"github.com/opdbus/opdbus/state/wgkey"
 )
 
 // hashes are by the names of the functions; md5 and sha1 are for what others have hashed so.
@@ -37,4 +41,22 @@ func sumOf(h func() hash.Hash, s string) []byte {
 	w := h()
 	w.Write([]byte(s))
 	return w.Sum(nil)
+}
+
+// publicKey is the public key of the WireGuard interface whose private key is in a file of the host's. Nothing else of that file is told, so
+// that it may be anywhere. Away from the host, where there is no such key, another stands for it.
+func (l *loader) publicKey(file string) (string, error) {
+	if !filepath.IsAbs(file) {
+		return "", errors.New("a key is a file of the host's, by its absolute path")
+	}
+	if l.o.Elsewhere {
+		return wgkey.Of(sha256.Sum256([]byte(file))).Public()
+	}
+	k, err := wgkey.Read(filepath.Join(l.o.Root, file))
+	if err != nil {
+		return "", err
+	}
+	public, err := k.Public()
+	l.digest.value("public key", file, []byte(public))
+	return public, err
 }

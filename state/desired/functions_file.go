@@ -29,6 +29,7 @@ func (l *loader) fileFunctions() map[string]function.Function {
 		"fileset":          l.filesetFunction(),
 		"filebase64sha256": l.fileSum("sha256", base64.StdEncoding.EncodeToString),
 		"filebase64sha512": l.fileSum("sha512", base64.StdEncoding.EncodeToString),
+		"wg_public_key":    textFunction("path", l.publicKey),
 	}
 	for name := range hashes() {
 		fs["file"+name] = l.fileSum(name, hex.EncodeToString)

@@ -9,6 +9,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/opdbus/opdbus/state/desired"
 )
 
 func TestFunctions(t *testing.T) {
@@ -48,6 +50,29 @@ func TestFunctions(t *testing.T) {
 			assert.Equal(t, c.want, string(loadDir(t, options(dir)).Outputs[0].Value))
 		})
 	}
+	t.Run("tell public keys of private ones, and what is to be done where there is none", func(t *testing.T) {
+		require.NoError(t, os.MkdirAll(filepath.Join(dir, "root/etc"), 0o755))
+		require.NoError(t, os.WriteFile(filepath.Join(dir, "root/etc/wg.key"), []byte("dwdtCnMYpX08FsFyUbJmRd9ML4frwJkqsXf7pR25LCo=\n"), 0o600)) // of RFC 7748
+		config := func(file string) {
+			require.NoError(t, os.WriteFile(filepath.Join(dir, "main.hcl"), []byte(`output "o" { value = wg_public_key("`+file+`") }`), 0o644))
+		}
+		o := options(dir)
+		o.Root = filepath.Join(dir, "root")
+		config("/etc/wg.key")
+		c := loadDir(t, o)
+		assert.Equal(t, `"hSDwCYkwp1R0i33ctD73Wg2/Og0mOBr066SpjqqbTmo="`, string(c.Outputs[0].Value))
+		config("/etc/none.key")
+		_, _, diags := desired.Load(t.Context(), o)
+		require.Len(t, diags, 1)
+		assert.Equal(t, "main.hcl:1,22", diags[0].Subject.String())
+		assert.Contains(t, diags[0].Detail, "opdbus wg genkey")
+		o.Elsewhere = true
+		elsewhere := loadDir(t, o)
+		assert.Regexp(t, `^"[A-Za-z0-9+/]{43}="$`, string(elsewhere.Outputs[0].Value))
+		config("none.key")
+		_, _, diags = desired.Load(t.Context(), o)
+		assert.Contains(t, diags[0].Detail, "by its absolute path")
+	})
 	t.Run("are pure: none tells the time, is random, or looks at the environment", func(t *testing.T) {
 		for _, name := range []string{"timestamp", "plantimestamp", "uuid", "bcrypt", "abspath", "pathexpand", "env"} {
 			assert.Contains(t, mistakes(t, "main.hcl", `output "o" { value = `+name+`() }`), "Call to unknown function")

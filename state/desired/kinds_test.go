@@ -9,6 +9,7 @@ import (
 
 	"github.com/opdbus/opdbus/state"
 	"github.com/opdbus/opdbus/state/desired"
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
 
@@ -156,4 +157,24 @@ func text(t testing.TB, files *desired.Files, diags state.Diagnostics) string {
 	var b strings.Builder
 	require.NoError(t, files.WriteDiagnostics(&b, diags, 0, false))
 	return strings.ReplaceAll(b.String(), "\t", "    ")
+}
+
+func TestPlaces(t *testing.T) {
+	c := load(t, "main.hcl", `network "vpn" {
+  wireguard "wg0" {
+    mtu = 1400
+    peer "a" {
+      public_key = "x"
+    }
+    peer "b" { public_key = "y" }
+  }
+}
+`)
+	at := c.Nodes[0].Objects[0].Attr
+	for name, place := range map[string]string{
+		"mtu": "main.hcl:3,5", `peer["a"].public_key`: "main.hcl:5,7", `peer["b"].public_key`: "main.hcl:7,16", `peer["a"].endpoint`: "main.hcl:4,5",
+		`peer["a"]`: "main.hcl:4,5", `peer["c"].public_key`: "main.hcl:2,3", "peer": "main.hcl:2,3", "": "main.hcl:2,3",
+	} {
+		assert.Equal(t, place, at(name).String(), name)
+	}
 }

@@ -25,6 +25,10 @@ type Options struct {
 	Kinds       state.Kinds
 	Store       string // where the store is, whatever the settings say; empty: where they say
 	Version     string // of opdbus, for required_version; empty: not checked
+	// Root prefixes the host's own files, of which only the keys that wg_public_key tells the public ones of are read. Elsewhere says that
+	// this is not the host, so that other keys stand for those.
+	Root      string
+	Elsewhere bool
 	// Overlay is what files, by absolute path without links, are taken to hold whatever they do.
 	Overlay map[string][]byte
 }

@@ -91,7 +91,7 @@ func initialise(ctx context.Context, l Layout, w *work, opts Options) error {
 	if err := l.key(w); err != nil {
 		return err
 	}
-	if err := l.recoverUnit(w); err != nil {
+	if err := l.units(w); err != nil {
 		return err
 	}
 	if !w.report.Made() {

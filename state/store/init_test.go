@@ -38,8 +38,14 @@ const (
 drwxr-xr-x /etc/systemd
 drwxr-xr-x /etc/systemd/system
 drwxr-xr-x /etc/systemd/system/multi-user.target.wants
+Lrwxrwxrwx /etc/systemd/system/multi-user.target.wants/opdbus-network.service -> /etc/systemd/system/opdbus-network.service
 Lrwxrwxrwx /etc/systemd/system/multi-user.target.wants/opdbus-recover.service -> /etc/systemd/system/opdbus-recover.service
+-rw-r--r-- /etc/systemd/system/opdbus-network.service
 -rw-r--r-- /etc/systemd/system/opdbus-recover.service
+-rw-r--r-- /etc/systemd/system/opdbus-switch.path
+-rw-r--r-- /etc/systemd/system/opdbus-switch.service
+drwxr-xr-x /etc/systemd/system/paths.target.wants
+Lrwxrwxrwx /etc/systemd/system/paths.target.wants/opdbus-switch.path -> /etc/systemd/system/opdbus-switch.path
 `
 	unitTree = `drwxr-xr-x /etc
 drwxr-xr-x /etc/systemd
@@ -47,8 +53,14 @@ drwxr-xr-x /etc/systemd/system
 drwxr-xr-x /etc/systemd/system/local-fs.target.wants
 Lrwxrwxrwx /etc/systemd/system/local-fs.target.wants/var-lib-op\x2ddbus.mount -> /etc/systemd/system/var-lib-op\x2ddbus.mount
 drwxr-xr-x /etc/systemd/system/multi-user.target.wants
+Lrwxrwxrwx /etc/systemd/system/multi-user.target.wants/opdbus-network.service -> /etc/systemd/system/opdbus-network.service
 Lrwxrwxrwx /etc/systemd/system/multi-user.target.wants/opdbus-recover.service -> /etc/systemd/system/opdbus-recover.service
+-rw-r--r-- /etc/systemd/system/opdbus-network.service
 -rw-r--r-- /etc/systemd/system/opdbus-recover.service
+-rw-r--r-- /etc/systemd/system/opdbus-switch.path
+-rw-r--r-- /etc/systemd/system/opdbus-switch.service
+drwxr-xr-x /etc/systemd/system/paths.target.wants
+Lrwxrwxrwx /etc/systemd/system/paths.target.wants/opdbus-switch.path -> /etc/systemd/system/opdbus-switch.path
 -rw-r--r-- /etc/systemd/system/var-lib-op\x2ddbus.mount
 `
 )
@@ -76,6 +88,12 @@ made directory /etc/systemd/system
 made directory /etc/systemd/system/multi-user.target.wants
 made unit /etc/systemd/system/opdbus-recover.service
 made link /etc/systemd/system/multi-user.target.wants/opdbus-recover.service
+made unit /etc/systemd/system/opdbus-network.service
+made link /etc/systemd/system/multi-user.target.wants/opdbus-network.service
+made unit /etc/systemd/system/opdbus-switch.service
+made directory /etc/systemd/system/paths.target.wants
+made unit /etc/systemd/system/opdbus-switch.path
+made link /etc/systemd/system/paths.target.wants/opdbus-switch.path
 `, lines(host, report))
 		assert.True(t, report.Made())
 		assert.Equal(t, recoverTree+storeTree, tree(t, host))
@@ -96,6 +114,11 @@ directory /var/lib/op-dbus/state/journal is there already
 key /var/lib/op-dbus/state/key is there already
 unit /etc/systemd/system/opdbus-recover.service is there already
 link /etc/systemd/system/multi-user.target.wants/opdbus-recover.service is there already
+unit /etc/systemd/system/opdbus-network.service is there already
+link /etc/systemd/system/multi-user.target.wants/opdbus-network.service is there already
+unit /etc/systemd/system/opdbus-switch.service is there already
+unit /etc/systemd/system/opdbus-switch.path is there already
+link /etc/systemd/system/paths.target.wants/opdbus-switch.path is there already
 `, lines(host, report))
 		assert.False(t, report.Made())
 		again, err := os.ReadFile(store.LayoutOf(host).Key())
@@ -192,6 +215,12 @@ made key /var/lib/op-dbus/state/key
 made directory /etc/systemd/system/multi-user.target.wants
 made unit /etc/systemd/system/opdbus-recover.service
 made link /etc/systemd/system/multi-user.target.wants/opdbus-recover.service
+made unit /etc/systemd/system/opdbus-network.service
+made link /etc/systemd/system/multi-user.target.wants/opdbus-network.service
+made unit /etc/systemd/system/opdbus-switch.service
+made directory /etc/systemd/system/paths.target.wants
+made unit /etc/systemd/system/opdbus-switch.path
+made link /etc/systemd/system/paths.target.wants/opdbus-switch.path
 `, lines(host, report))
 		assert.Equal(t, unitTree+storeTree+"-rw------- /var/lib/op-dbus.btrfs 512 MiB\n", tree(t, host))
 		var st unix.Stat_t

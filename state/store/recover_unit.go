@@ -1,6 +1,7 @@
 package store
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -16,19 +17,30 @@ const programInRoot = "/usr/local/bin/opdbus"
 
 // RecoverUnit is the name of the unit that takes back, at boot, the run that was cut off. Each store has its own.
 func (l Layout) RecoverUnit() string {
-	if l.inside == DefaultDir {
-		return "opdbus-recover.service"
-	}
-	return "opdbus-recover-" + unit.UnitNamePathEscape(l.inside) + ".service"
+	return l.unitName("opdbus-recover", ".service")
 }
 
-// recoverUnit installs and enables it.
-func (l Layout) recoverUnit(w *work) error {
+func (l Layout) unitName(name, suffix string) string {
+	if l.inside == DefaultDir {
+		return name + suffix
+	}
+	return name + "-" + unit.UnitNamePathEscape(l.inside) + suffix
+}
+
+// units installs and enables the units that run opdbus.
+func (l Layout) units(w *work) error {
 	self, err := os.Executable()
 	if err != nil {
 		return fmt.Errorf("cannot find out where opdbus itself is: %w", err)
 	}
-	return l.install(w, l.RecoverUnit(), "multi-user.target", recoverUnitText(l.inside, l.program(self)))
+	program := l.program(self)
+	again := l.unitName("opdbus-switch", ".service")
+	return errors.Join(
+		l.install(w, l.RecoverUnit(), "multi-user.target", recoverUnitText(l.inside, program)),
+		l.install(w, l.unitName("opdbus-network", ".service"), "multi-user.target", networkUnitText(l.inside, program)),
+		l.install(w, again, "", switchUnitText(l.inside, program)),
+		l.install(w, l.unitName("opdbus-switch", ".path"), "paths.target", switchPathText(program, again)),
+	)
 }
 
 // program is a program's path as seen from inside the root.
@@ -51,10 +63,6 @@ func (l Layout) program(self string) string {
 // in the middle of another run. What it cannot take back so early, as the service is not there yet that it has to speak to, it tries
 // again when everything has been started.
 func recoverUnitText(dir, program string) string {
-	command := quote(program) + " recover"
-	if dir != DefaultDir {
-		command += " --store " + strings.ReplaceAll(quote(dir), "$", "$$")
-	}
 	return fmt.Sprintf(`[Unit]
 Description=Take back the run of opdbus that was cut off
 DefaultDependencies=no
@@ -79,7 +87,16 @@ RestartSec=15
 
 [Install]
 WantedBy=multi-user.target
-`, quote(dir), literal(program), literal(dir), command)
+`, quote(dir), literal(program), literal(dir), command(dir, program, "recover"))
+}
+
+// command is opdbus with arguments, on the store.
+func command(dir, program, arguments string) string {
+	text := quote(program) + " " + arguments
+	if dir != DefaultDir {
+		text += " --store " + strings.ReplaceAll(quote(dir), "$", "$$")
+	}
+	return text
 }
 
 // quote is a path as one word of a setting (systemd.syntax(7)).

@@ -21,10 +21,13 @@ func (l Layout) mountUnit(w *work) error {
 }
 
 // install writes and enables a unit. It does so by files, so that no systemd need be running; one that runs reads them at
-// its next reload. A unit that is there is somebody's, and stays.
+// its next reload. A unit that is there is somebody's, and stays. One that nothing wants is started by another.
 func (l Layout) install(w *work, name, wantedBy, text string) error {
 	file := filepath.Join(l.host.Path(unitDir), name)
-	wants := filepath.Join(l.host.Path(unitDir), wantedBy+".wants")
+	wants := filepath.Dir(file)
+	if wantedBy != "" {
+		wants = filepath.Join(wants, wantedBy+".wants")
+	}
 	link := filepath.Join(wants, name)
 	if err := w.parents(wants); err != nil {
 		return err
@@ -39,6 +42,9 @@ func (l Layout) install(w *work, name, wantedBy, text string) error {
 			return err
 		}
 		w.made("unit", file, func() error { return os.Remove(file) })
+	}
+	if wantedBy == "" {
+		return durable.SyncDir(wants)
 	}
 	err := os.Symlink(filepath.Join(unitDir, name), link)
 	if errors.Is(err, fs.ErrExist) {

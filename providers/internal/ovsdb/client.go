@@ -46,7 +46,7 @@ type AbsentError struct {
 }
 
 func (e *AbsentError) Error() string {
-	return fmt.Sprintf("cannot connect to the switch's database at %s: %v; Open vSwitch is not installed or ovsdb-server does not run", e.Address, e.err)
+	return fmt.Sprintf("cannot connect to the switch's database at %s: %v; Open vSwitch is not installed or ovsdb-server does not run: install openvswitch-switch, and start it, such as with systemctl start openvswitch-switch.service", e.Address, e.err)
 }
 
 // Unwrap is why.
@@ -85,11 +85,23 @@ func (c *Client) Databases(ctx context.Context) (names []string, err error) {
 
 // Transact has all operations done, or none.
 func (c *Client) Transact(ctx context.Context, database string, ops ...Operation) ([]Result, error) {
-	conn, err := c.connect(ctx)
-	if err != nil {
-		return nil, err
+	return c.ask(ctx, func(conn *connection) ([]Result, error) { return conn.transact(ctx, database, ops) })
+}
+
+// ask asks on a connection, and on a new one where the server had gone before it was asked.
+func (c *Client) ask(ctx context.Context, what func(*connection) ([]Result, error)) (found []Result, err error) {
+	for range 2 {
+		conn, connecting := c.connect(ctx)
+		if connecting != nil {
+			return nil, connecting
+		}
+		found, err = what(conn)
+		var unsent *unsentError
+		if !errors.As(err, &unsent) {
+			break
+		}
 	}
-	return conn.transact(ctx, database, ops)
+	return found, err
 }
 
 func (conn *connection) transact(ctx context.Context, database string, ops []Operation) ([]Result, error) {
@@ -111,10 +123,10 @@ const Database = "Open_vSwitch"
 // Configure has all operations done on the switch's configuration, or none, and waits until ovs-vswitchd has seen to it. What it could not
 // do it says in the rows, such as in Interface.error.
 func (c *Client) Configure(ctx context.Context, ops ...Operation) ([]Result, error) {
-	conn, err := c.connect(ctx)
-	if err != nil {
-		return nil, err
-	}
+	return c.ask(ctx, func(conn *connection) ([]Result, error) { return conn.configure(ctx, ops) })
+}
+
+func (conn *connection) configure(ctx context.Context, ops []Operation) ([]Result, error) {
 	seen, err := conn.monitor(ctx, Database, map[string][]string{Database: {"cur_cfg"}})
 	if err != nil {
 		return nil, err

@@ -144,7 +144,7 @@ func (conn *connection) callThen(ctx context.Context, method string, params any,
 	if err := conn.send(map[string]any{"id": json.RawMessage(id), "method": method, "params": params}); err != nil {
 		forget()
 		conn.end(fmt.Errorf("cannot ask the switch's database: %w", err))
-		return nil, conn.err()
+		return nil, &unsentError{conn.err()}
 	}
 	select {
 	case m := <-answer:
@@ -182,3 +182,8 @@ func decode(data []byte, into any) error {
 	d.UseNumber()
 	return d.Decode(into)
 }
+
+// An unsentError says that nothing was asked, as the server had gone.
+type unsentError struct{ error }
+
+func (e *unsentError) Unwrap() error { return e.error }

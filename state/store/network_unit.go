@@ -1,0 +1,56 @@
+package store
+
+import "fmt"
+
+// networkUnitText is the unit that makes again, at boot, what of the network goes with a boot. It comes after Open vSwitch, which brings up
+// its own bridges, and after the bus, over which devices in userspace are started; and before whatever waits for the network.
+func networkUnitText(dir, program string) string {
+	return fmt.Sprintf(`[Unit]
+Description=Bring up the network that opdbus made
+RequiresMountsFor=%s
+After=opdbus-recover.service dbus.socket network-pre.target ovsdb-server.service ovs-vswitchd.service
+Before=network.target
+Wants=network.target
+ConditionFileIsExecutable=%s
+
+[Service]
+Type=oneshot
+RemainAfterExit=yes
+ExecStart=%s
+TimeoutStartSec=15min
+
+[Install]
+WantedBy=multi-user.target
+`, quote(dir), literal(program), command(dir, program, "reinstate --changed --lock-timeout 10m"))
+}
+
+// switchUnitText is the unit that puts back what went with the daemon of Open vSwitch, and switchPathText that which starts it: when there is
+// something new in the directory of the daemon's sockets, such as those of its bridges.
+func switchUnitText(dir, program string) string {
+	return fmt.Sprintf(`[Unit]
+Description=Put back the flows that opdbus made
+RequiresMountsFor=%s
+After=opdbus-network.service
+ConditionFileIsExecutable=%s
+StartLimitIntervalSec=0
+
+[Service]
+Type=oneshot
+ExecStart=%s
+TimeoutStartSec=15min
+`, quote(dir), literal(program), command(dir, program, "reinstate --lock-timeout 10m"))
+}
+
+func switchPathText(program, service string) string {
+	return fmt.Sprintf(`[Unit]
+Description=Restart of Open vSwitch
+ConditionFileIsExecutable=%s
+
+[Path]
+PathChanged=/run/openvswitch
+Unit=%s
+
+[Install]
+WantedBy=paths.target
+`, literal(program), service)
+}
