@@ -203,6 +203,16 @@ func TestExamples(t *testing.T) {
 
 			output(t, exec.Command(opdbus, "fmt", "--check", dir))
 			plan := output(t, exec.Command(opdbus, "--root", root, "plan", dir))
+			if document := filepath.Join(dir, "state.json"); exists(document) {
+				translation := output(t, exec.Command(opdbus, "import", "state", document))
+				if os.Getenv("UPDATE") != "" {
+					require.NoError(t, os.WriteFile(name, []byte(translation), 0o644))
+				}
+				main, err := os.ReadFile(name)
+				require.NoError(t, err)
+				assert.Equal(t, string(main), translation, "main.hcl is what the document is translated to")
+				assert.Equal(t, plan, output(t, exec.Command(opdbus, "--root", root, "plan", document)))
+			}
 
 			if os.Getenv("UPDATE") != "" {
 				require.NoError(t, os.WriteFile(golden, []byte(plan), 0o644))
@@ -212,6 +222,11 @@ func TestExamples(t *testing.T) {
 			assert.Equal(t, string(want), plan)
 		})
 	}
+}
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
 }
 
 func TestDemo(t *testing.T) {
