@@ -170,14 +170,16 @@ func TestTranslateWhatever(t *testing.T) {
 		require.NoError(t, os.WriteFile(path, src, 0o644))
 		hcl, _, diags := desired.Translate(path)
 		require.Equal(t, diags.HasErrors(), hcl == nil)
-		formatted(t, hcl)
-		if refused++; hcl != nil {
-			refused, translated = refused-1, translated+1
+		if hcl == nil {
+			refused++
+			return
 		}
+		translated++
+		formatted(t, hcl)
 	}
 	var each func(v any, put func(any))
 	each = func(v any, put func(any)) {
-		for _, odd := range []any{nil, true, 7, -1.5, "", "${x}", "%{", []any{}, []any{nil}, map[string]any{}, map[string]any{"\"": nil}} {
+		for _, odd := range []any{nil, true, -1.5, "${x}", []any{nil}, map[string]any{"\"": nil}} {
 			put(odd)
 			try()
 		}

@@ -17,6 +17,7 @@ func actionTypes() map[string]actionType {
 	}
 	return map[string]actionType{
 		"normal": plain("normal"), "drop": plain("drop"), "flood": plain("flood"), "all": plain("all"), "local": plain("local"), "in_port": plain("in_port"),
+		"strip_vlan": plain("strip_vlan"),
 		"output":     {[]string{"port"}, func(said map[string]string) string { return "output:" + said["port"] }},
 		"resubmit":   {[]string{"table"}, func(said map[string]string) string { return "resubmit(," + said["table"] + ")" }},
 		"goto_table": {[]string{"table"}, func(said map[string]string) string { return "goto_table:" + said["table"] }},

@@ -9,22 +9,28 @@ import (
 	"github.com/hashicorp/hcl/v2"
 )
 
-// flows translates those of a bridge.
+// flows translates those of a bridge. One without a name is called by what makes it different from the others, so that it stays the same when
+// others come and go.
 func (t *translator) flows(b *block, m *member) {
-	first := map[string]hcl.Range{}
+	first, named := map[string]hcl.Range{}, map[string]hcl.Range{}
 	for _, v := range t.items(m) {
 		if v.sort == isNull {
 			t.errorf(v.at, "Wrong type", "A flow has to be an object.")
 			continue
 		}
-		o, ok := t.object(v, "A flow", "table", "priority", "match_fields", "actions", "cookie", "idle_timeout", "hard_timeout")
+		o, ok := t.object(v, "A flow", "name", "table", "priority", "match_fields", "actions", "cookie", "idle_timeout", "hard_timeout")
 		if !ok {
 			continue
 		}
 		inner := &block{kind: "flow", at: v.at}
-		name := []string{t.bounded(inner, o, "table", 254), t.bounded(inner, o, "priority", 65535)}
-		name = append(name, t.match(inner, o)...)
-		inner.labels = []string{strings.Join(name, ",")}
+		parts := []string{t.bounded(inner, o, "table", 254), t.bounded(inner, o, "priority", 65535)}
+		slot := strings.Join(append(parts, t.match(inner, o)...), ",")
+		name := slot
+		if m := o.get("name"); m != nil {
+			name, _ = t.text(m)
+			inner.at = m.span()
+		}
+		inner.labels = []string{name}
 		t.actions(inner, o)
 		for _, timeout := range []string{"idle_timeout", "hard_timeout"} {
 			if m := o.get(timeout); m != nil {
@@ -38,11 +44,15 @@ func (t *translator) flows(b *block, m *member) {
 				t.leftOut(m, "has no counterpart: opdbus gives its flows a cookie, by which it knows them.")
 			}
 		}
-		if at, twice := first[inner.labels[0]]; twice {
-			t.errorf(v.at, "Duplicate flow", "There is a flow of this table, priority and match already at %s. The switch has one of each.", place(at))
+		if at, twice := named[name]; twice && first[slot].Filename == "" {
+			t.errorf(inner.at, "Duplicate flow", "There is a flow %q already at %s.", name, place(at))
 			continue
 		}
-		first[inner.labels[0]] = v.at
+		if at, twice := first[slot]; twice {
+			t.errorf(inner.at, "Duplicate flow", "There is a flow of this table, priority and match already at %s. The switch has one of each.", place(at))
+			continue
+		}
+		first[slot], named[name] = inner.at, inner.at
 		b.blocks = append(b.blocks, inner)
 	}
 }
