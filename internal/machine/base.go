@@ -146,9 +146,21 @@ func build(ctx context.Context, image, suite string) error {
 	return os.Rename(unfinished, image)
 }
 
+// NetworkVariable is the environment variable that names the network namespace from which packages are to be had, as a path, where tests run
+// in one of their own.
+const NetworkVariable = "OPDBUS_TEST_NETWORK"
+
+// online is a command that has the host's network.
+func online(ctx context.Context, argv ...string) *exec.Cmd {
+	if at := os.Getenv(NetworkVariable); at != "" {
+		argv = append([]string{"nsenter", "--net=" + at}, argv...)
+	}
+	return exec.CommandContext(ctx, argv[0], argv[1:]...)
+}
+
 // script runs a script of the shell with its arguments, in mounts and processes of its own, which end with this process.
 func script(ctx context.Context, text, name string, args ...string) error {
-	cmd := exec.CommandContext(ctx, "unshare", append([]string{"--mount", "--propagation", "private", "--pid", "--fork", "--kill-child=KILL", "--mount-proc",
+	cmd := online(ctx, append([]string{"unshare", "--mount", "--propagation", "private", "--pid", "--fork", "--kill-child=KILL", "--mount-proc",
 		"sh", "-c", text, name}, args...)...)
 	var said bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &said, &said

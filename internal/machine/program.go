@@ -1,9 +1,9 @@
 package machine
 
 import (
+	"context"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"sync"
 
@@ -12,6 +12,14 @@ import (
 
 // Opdbus installs opdbus as it is shipped, one static file. It is built once a process.
 func (m *Machine) Opdbus() {
+	m.t.Helper()
+	program, err := opdbus()
+	require.NoError(m.t, err, "cannot build opdbus")
+	m.Put("/usr/local/bin/opdbus", string(program), 0o755)
+}
+
+// Opdbus installs opdbus as it is shipped, one static file. It is built once a process.
+func (m *VM) Opdbus() {
 	m.t.Helper()
 	program, err := opdbus()
 	require.NoError(m.t, err, "cannot build opdbus")
@@ -36,7 +44,7 @@ func goBuild(cgo, command string, args ...string) ([]byte, error) {
 	}
 	defer os.RemoveAll(dir)
 	path := filepath.Join(dir, "built")
-	cmd := exec.Command("go", append([]string{command, "-o", path}, args...)...)
+	cmd := online(context.Background(), append([]string{"go", command, "-o", path}, args...)...)
 	cmd.Env = append(os.Environ(), cgo)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("go %s: %w: %s", command, err, out)

@@ -155,7 +155,7 @@ func (p *bridges) ApplyAll(ctx context.Context, _ state.Site, changes []state.Ch
 			ops = append(ops, ovsdb.Mutate("Open_vSwitch", ovsdb.Every(), ovsdb.Mutation{"bridges", "delete", ovsdb.Set{row.id}}))
 		}
 	}
-	return keepingFlows(ctx, emptied, func() error { return p.configure(ctx, ops, made) })
+	return p.keepingFlows(ctx, emptied, func() error { return p.configure(ctx, ops, made) })
 }
 
 // theirs are the ports on a bridge that somebody else has put there.

@@ -11,11 +11,11 @@ import (
 
 // Kinds are the kinds of the provider.
 func Kinds(host state.Host, bus *sysbus.Bus) state.Kinds {
-	return kindsOf(host, bus, ovsdb.New(ovsdb.DefaultAddress))
+	return kindsOf(host, bus, &vswitch{ovsdb.New(ovsdb.DefaultAddress), ovsdb.DefaultDir})
 }
 
-func kindsOf(host state.Host, bus *sysbus.Bus, client *ovsdb.Client) state.Kinds {
-	c, v := &connections{}, &vswitch{client}
+func kindsOf(host state.Host, bus *sysbus.Bus, v *vswitch) state.Kinds {
+	c := &connections{}
 	return state.Kinds{
 		state.KindOf[Network]("net", state.NetworkNode, &networks{}),
 		state.KindOf[Sysctl]("net", "sysctl", &sysctls{host.Path("/proc/sys")}),

@@ -15,9 +15,11 @@ import (
 )
 
 // What needs more than the kernel of whoever runs the tests may have runs on an emulated machine: every TestOnEmulated of this package.
-// Udev runs there too, which has a say in what becomes of links.
+// Udev runs there too, which has a say in what becomes of links. So do the tests of WireGuard, whose devices are the kernel's there.
 func TestEmulated(t *testing.T) {
-	machine.RunTests(t, machine.NewEmulated(t), "^TestOnEmulated")
+	m := machine.NewEmulated(t)
+	m.Opdbus()
+	machine.RunTests(t, m, "^(TestOnEmulated.*|TestOnMachineWireGuard|TestOnMachineTunnel)$")
 }
 
 func onEmulated(t *testing.T) {

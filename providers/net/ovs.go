@@ -15,7 +15,10 @@ import (
 const ownerKey = "opdbus"
 
 // vswitch is Open vSwitch: the database that configures it (ovs-vswitchd.conf.db(5)).
-type vswitch struct{ client *ovsdb.Client }
+type vswitch struct {
+	client *ovsdb.Client
+	dir    string // where its daemon's sockets are
+}
 
 // A configuration is what there is of bridges and ports, by their names.
 type configuration struct {

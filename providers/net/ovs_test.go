@@ -24,7 +24,9 @@ func newSwitch(t testing.TB) switchOf {
 	return switchOf{ovstest.New(t)}
 }
 
-func (s switchOf) kinds() state.Kinds { return kindsOf(state.Host{}, sysbus.New(""), s.Client()) }
+func (s switchOf) kinds() state.Kinds {
+	return kindsOf(state.Host{}, sysbus.New(""), &vswitch{s.Client(), s.Dir})
+}
 
 // world is what the database has, without what changes by itself.
 func (s switchOf) world() string {

@@ -66,12 +66,12 @@ func (p *bridges) Apply(ctx context.Context, before, after *Bridge) error {
 	var input bytes.Buffer
 	for _, f := range all {
 		if isForeign(f) && want.Exclusive && !kept[f.text] {
-			fmt.Fprintf(&input, "flow delete_strict cookie=%#x/-1,table=%d,priority=%d,%s\n", f.cookie, f.table, f.priority, f.match)
+			fmt.Fprintf(&input, "delete_strict cookie=%#x/-1,table=%d,priority=%d,%s\n", f.cookie, f.table, f.priority, f.match)
 		}
 		delete(kept, f.text)
 	}
 	for _, text := range slices.Sorted(maps.Keys(kept)) {
-		fmt.Fprintf(&input, "flow add %s\n", text)
+		fmt.Fprintf(&input, "add %s\n", text)
 	}
 	if input.Len() == 0 {
 		return nil

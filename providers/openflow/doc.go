@@ -16,7 +16,7 @@ const provider = "openflow"
 
 // Kinds are the kinds of the provider.
 func Kinds() state.Kinds {
-	return kindsOf(newSwitch(ovsdb.New(ovsdb.DefaultAddress), "/var/run/openvswitch"))
+	return kindsOf(newSwitch(ovsdb.New(ovsdb.DefaultAddress), ovsdb.DefaultDir))
 }
 
 func kindsOf(s *vswitch) state.Kinds {

@@ -214,9 +214,9 @@ func (p *flows) ApplyAll(ctx context.Context, _ state.Site, changes []state.Chan
 				return fmt.Errorf("cannot make flow %q: bridge %s has no port %s", f.Name, f.Bridge, name)
 			}
 			if f.Theirs != "" { // what was found, which goes back
-				add(come, f.Bridge, "flow add %s", f.Theirs)
+				add(come, f.Bridge, "add %s", f.Theirs)
 			} else {
-				add(come, f.Bridge, "flow add %s", f.line(b.number))
+				add(come, f.Bridge, "add %s", f.line(b.number))
 			}
 		}
 		before := c.Before
@@ -227,14 +227,18 @@ func (p *flows) ApplyAll(ctx context.Context, _ state.Site, changes []state.Chan
 		if c.After != nil && b.lacks(*c.After) == "" && c.After.place(b.number) == before.place(b.number) && c.After.Bridge == before.Bridge {
 			continue // it is overwritten
 		}
-		if before.Theirs == "" {
-			add(gone, before.Bridge, "flow delete cookie=%#x/-1", before.cookie())
+		switch {
+		case before.Theirs != "":
+		case b.lacks(*before) != "":
+			add(gone, before.Bridge, "delete cookie=%#x/-1", before.cookie())
+		default: // so it is found without looking at all of them
+			add(gone, before.Bridge, "delete_strict cookie=%#x/-1,%s", before.cookie(), before.place(b.number))
 		}
 		switch {
 		case before.Found != "":
-			add(come, before.Bridge, "flow add %s", before.Found)
+			add(come, before.Bridge, "add %s", before.Found)
 		case b.standalone && before.Table == 0 && before.Priority == 0 && len(before.Match) == 0:
-			add(come, before.Bridge, "flow add priority=0,actions=NORMAL")
+			add(come, before.Bridge, "add priority=0,actions=NORMAL")
 		}
 	}
 	names := map[string]bool{}
@@ -259,7 +263,7 @@ func (p *flows) ApplyAll(ctx context.Context, _ state.Site, changes []state.Chan
 
 // bundle has a bridge's changes carried out, all or none. Where nothing serves the bridge there are no flows that could go.
 func (s *vswitch) bundle(ctx context.Context, b bridge, input []byte, onlyGone bool) error {
-	_, err := s.ofctl(ctx, b, input, "bundle", "BRIDGE", "-")
+	_, err := s.ofctl(ctx, b, input, "--bundle", "add-flows", "BRIDGE", "-")
 	if onlyGone && errors.Is(err, errNoDaemon) {
 		return nil
 	}

@@ -141,7 +141,7 @@ func (s *vswitch) ofctl(ctx context.Context, b bridge, input []byte, args ...str
 	case err != nil && (strings.Contains(said.String(), "is not a bridge or a socket") || strings.Contains(said.String(), "connecting to unix:")):
 		return "", errNoDaemon
 	case err != nil:
-		return "", fmt.Errorf("ovs-ofctl %s: %w: %s", args[0], err, strings.TrimSpace(said.String()))
+		return "", fmt.Errorf("ovs-ofctl %s: %w: %s", strings.Join(args, " "), err, strings.TrimSpace(said.String()))
 	case strings.Contains(said.String(), "normalization changed ofp_match"):
 		return "", fmt.Errorf("the switch would leave out part of a match: %s", strings.TrimSpace(said.String()))
 	}

@@ -11,7 +11,10 @@ import (
 )
 
 // DefaultAddress is where ovsdb-server listens unless it is told otherwise.
-const DefaultAddress = "unix:/var/run/openvswitch/db.sock"
+const DefaultAddress = "unix:" + DefaultDir + "/db.sock"
+
+// DefaultDir is where the sockets of the switch's daemons are unless they are told otherwise.
+const DefaultDir = "/var/run/openvswitch"
 
 // DefaultTimeout is how long a call may take.
 const DefaultTimeout = 25 * time.Second

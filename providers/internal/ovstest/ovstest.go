@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -111,7 +112,10 @@ func (s *Switch) Trace(bridge, packet string) string {
 
 func (s *Switch) run(name string, args ...string) string {
 	s.t.Helper()
-	out, err := exec.Command(name, args...).CombinedOutput()
-	require.NoError(s.t, err, "%s %v: %s", name, args, out)
+	cmd := exec.Command(name, args...)
+	var said strings.Builder // a slow machine is remarked upon there
+	cmd.Stderr = &said
+	out, err := cmd.Output()
+	require.NoError(s.t, err, "%s %v: %s%s", name, args, out, &said)
 	return string(out)
 }
