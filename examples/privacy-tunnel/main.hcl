@@ -5,31 +5,37 @@ plugin "systemd" {
   }
 }
 
-network "main" {
+network "net" {
   dependencies = [plugin.systemd]
+
   bridge "ovsbr0" {
     driver    = "openvswitch"
     addresses = ["10.0.0.1/24"]
   }
+
   port "internal_100" {
-    type      = "internal"
     bridge    = "ovsbr0"
+    type      = "internal"
     addresses = ["10.0.0.100/24"]
   }
+
   port "internal_101" {
-    type      = "internal"
     bridge    = "ovsbr0"
+    type      = "internal"
     addresses = ["10.0.0.101/24"]
   }
 }
 
 plugin "openflow" {
-  dependencies = [network.main]
+  dependencies = [network.net]
+
   bridge "ovsbr0" {
     security_profile = "basic"
-    flow "flow-0" {
+
+    flow "table=0,priority=100" {
       table    = 0
       priority = 100
+      match    = {}
       actions  = ["normal"]
     }
   }

@@ -23,14 +23,16 @@ func (f *applyFlags) add(a *app, c *cobra.Command) {
 func (a *app) applyCommand() *cobra.Command {
 	var f applyFlags
 	c := &cobra.Command{
-		Use:   "apply [DIR | PLANFILE [DIR]]",
+		Use:   "apply [DIR | FILE | PLANFILE [DIR | FILE]]",
 		Short: "Make the host as the configuration, or a saved plan, says",
 		Long: `Plans the configuration in DIR (default: the current directory), shows the plan, asks, and makes it so: in dependency
 order, each node between two snapshots. When something fails, what the run did is taken back.
 
 PLANFILE is a plan that plan --out saved. It needs nothing else, and is applied once, on the host that it was made for. It is refused,
 and nothing is changed (exit code 4), when it has expired or the host is no longer as it was; with DIR, also when the configuration
-there, with its variables, is no longer the one that was planned.`,
+there, with its variables, is no longer the one that was planned.
+
+FILE is a state document of the older op-dbus, such as a state.json: it is translated as opdbus import state does.`,
 		Args: cobra.MaximumNArgs(2),
 		RunE: func(c *cobra.Command, args []string) error { return a.apply(c, args, &f) },
 	}
@@ -42,7 +44,7 @@ there, with its variables, is no longer the one that was planned.`,
 func (a *app) destroyCommand() *cobra.Command {
 	f := applyFlags{planFlags: planFlags{destroy: true}}
 	c := &cobra.Command{
-		Use:   "destroy [DIR]",
+		Use:   "destroy [DIR|FILE]",
 		Short: "Delete everything that opdbus made",
 		Long:  `The same as apply --destroy: everything that opdbus owns is deleted, and what it had moved aside is put back.`,
 		Args:  cobra.MaximumNArgs(1),
@@ -67,7 +69,7 @@ func (a *app) apply(c *cobra.Command, args []string, f *applyFlags) error {
 	if len(args) > 1 {
 		return usageError(c, errors.New(args[0]+" is no saved plan, and there is one configuration"))
 	}
-	dir, err := directory(args)
+	dir, err := f.source(args)
 	if err != nil {
 		return err
 	}

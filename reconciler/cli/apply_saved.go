@@ -109,12 +109,12 @@ func trustedKey(r *reconciler.Reconciler) ([]byte, error) {
 	return secretKey(r)
 }
 
-// ofConfiguration refuses a plan of another configuration than the one in dir.
-func (a *app) ofConfiguration(ctx context.Context, dir string, f *applyFlags, saved *planfile.Sealed) error {
+// ofConfiguration refuses a plan of another configuration than the one given.
+func (a *app) ofConfiguration(ctx context.Context, given string, f *applyFlags, saved *planfile.Sealed) error {
 	if saved.Plan.Rollback != "" {
-		return errors.New("the saved plan takes back former runs and is of no configuration; leave out " + dir)
+		return errors.New("the saved plan takes back former runs and is of no configuration; leave out " + given)
 	}
-	dir, err := directory([]string{dir})
+	dir, err := f.source([]string{given})
 	if err != nil {
 		return err
 	}
@@ -128,9 +128,9 @@ func (a *app) ofConfiguration(ctx context.Context, dir string, f *applyFlags, sa
 	}
 	switch {
 	case config.Digest != saved.Plan.Config:
-		return &reconciler.StaleError{Why: fmt.Sprintf("the plan was made of another configuration than the one that is in %s now, or with other variables; make a new plan", dir)}
+		return &reconciler.StaleError{Why: fmt.Sprintf("the plan was made of another configuration than the one that is in %s now, or with other variables; make a new plan", given)}
 	case wanted != saved.Wanted:
-		return &reconciler.StaleError{Why: fmt.Sprintf("the files that the configuration in %s deploys have changed since the plan was made; make a new plan", dir)}
+		return &reconciler.StaleError{Why: fmt.Sprintf("the files that the configuration in %s deploys have changed since the plan was made; make a new plan", given)}
 	}
 	return nil
 }

@@ -3,15 +3,12 @@ package cli
 import (
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 	"slices"
 
 	"github.com/spf13/cobra"
 
 	"github.com/opdbus/opdbus/reconciler/render"
 	"github.com/opdbus/opdbus/state"
-	"github.com/opdbus/opdbus/state/desired"
 )
 
 func (a *app) diffCommand() *cobra.Command {
@@ -25,7 +22,8 @@ func (a *app) diffCommand() *cobra.Command {
 it does not care who made what is there, and says nothing of what is no longer declared. It changes nothing. Exits with 2 when something
 differs.
 
-FILE is one *.hcl or *.hcl.json file, which is taken alone: what it refers to has to be in it.`,
+FILE is one *.hcl or *.hcl.json file, which is taken alone: what it refers to has to be in it; or a state document of the older op-dbus,
+such as a state.json.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			dir, err := l.only(args[0])
@@ -71,21 +69,6 @@ FILE is one *.hcl or *.hcl.json file, which is taken alone: what it refers to ha
 	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	c.Flags().BoolVarP(&verbose, "verbose", "v", false, "list every object, however many are alike")
 	return c
-}
-
-// only has one file be read alone where path is a file, and gives the directory to be read.
-func (l *loadFlags) only(path string) (dir string, err error) {
-	info, err := os.Stat(path)
-	if err != nil || info.IsDir() {
-		return path, nil // what is wrong with a directory is told by whoever reads it
-	}
-	if isDocument(path) {
-		return path, nil
-	}
-	if l.file = filepath.Base(path); !desired.IsConfig(l.file) {
-		return "", fmt.Errorf("cannot compare %s: it takes a configuration: a directory, one of its *.hcl and *.hcl.json files, or a state.json. Saved plans cannot be compared", path)
-	}
-	return filepath.Dir(path), nil
 }
 
 // are is how many objects are something.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -46,28 +45,9 @@ func (a *app) load(ctx context.Context, dir string, l *loadFlags) (*state.Config
 	if err != nil {
 		return nil, nil, nil, err
 	}
-	file, overlay := l.file, l.overlay
-	if isDocument(dir) {
-		text, files, diags, err := translate(dir)
-		if err != nil || diags.HasErrors() {
-			return nil, files, diags, err
-		}
-		if err := a.diagnose(files, diags); err != nil {
-			return nil, nil, nil, err
-		}
-		real, err := filepath.EvalSymlinks(filepath.Dir(dir))
-		if err == nil {
-			real, err = filepath.Abs(real)
-		}
-		if err != nil {
-			return nil, nil, nil, fmt.Errorf("cannot read the configuration: %w", err)
-		}
-		dir, file = filepath.Dir(dir), filepath.Base(dir)+".hcl"
-		overlay = map[string][]byte{filepath.Join(real, file): text}
-	}
 	config, files, diags := desired.Load(ctx, desired.Options{
-		Dir: dir, File: file, Vars: l.vars, VarFiles: l.varFiles, Environ: a.environ, AllowSource: l.allowSource,
-		Facts: facts, Kinds: a.kinds(state.Host{}), Store: a.store, Version: a.version, Overlay: overlay,
+		Dir: dir, File: l.file, Vars: l.vars, VarFiles: l.varFiles, Environ: a.environ, AllowSource: l.allowSource,
+		Facts: facts, Kinds: a.kinds(state.Host{}), Store: a.store, Version: a.version, Overlay: l.overlay,
 		Root: a.root, Elsewhere: l.elsewhere,
 	})
 	return config, files, diags, nil
@@ -272,45 +252,4 @@ func machineID(h state.Host) string {
 		}
 	}
 	return strings.Repeat("0", 32)
-}
-
-// directory is the configuration's directory from a command's arguments.
-func directory(args []string) (string, error) {
-	dir := "."
-	if len(args) > 0 {
-		dir = args[0]
-	}
-	info, err := os.Stat(dir)
-	if err != nil {
-		return "", fmt.Errorf("cannot read the configuration: %w", err)
-	}
-	if !info.IsDir() && !isDocument(dir) {
-		return "", errors.New(dir + " is not a directory; give the directory that the configuration is in, or a state.json")
-	}
-	return dir, nil
-}
-
-// isDocument says whether a path is that of a state document, and not of a directory or of a saved plan, which is a ZIP file.
-func isDocument(path string) bool {
-	if info, err := os.Stat(path); err != nil || !info.Mode().IsRegular() || !desired.IsDocument(path) {
-		return false
-	}
-	f, err := os.Open(path)
-	if err != nil {
-		return true // who reads it says why it cannot be read
-	}
-	defer f.Close()
-	begin := make([]byte, 2)
-	_, _ = io.ReadFull(f, begin)
-	return string(begin) != "PK"
-}
-
-// translate gives what the state document at path says, in HCL.
-func translate(path string) ([]byte, *desired.Files, state.Diagnostics, error) {
-	src, err := os.ReadFile(path)
-	if err != nil {
-		return nil, nil, nil, fmt.Errorf("cannot read the state document: %w", err)
-	}
-	text, files, diags := desired.Translate(path, src)
-	return text, files, diags, nil
 }

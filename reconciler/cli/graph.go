@@ -12,11 +12,11 @@ func (a *app) graphCommand() *cobra.Command {
 	l := loadFlags{elsewhere: true}
 	format := "dot"
 	c := &cobra.Command{
-		Use:   "graph [DIR]",
+		Use:   "graph [DIR|FILE]",
 		Short: "Print what needs what",
 		Args:  cobra.MaximumNArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
-			dir, err := directory(args)
+			dir, err := l.source(args)
 			if err != nil {
 				return err
 			}

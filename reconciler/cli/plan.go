@@ -11,17 +11,19 @@ func (a *app) planCommand() *cobra.Command {
 	var save saveFlags
 	var detailed bool
 	c := &cobra.Command{
-		Use:   "plan [DIR]",
+		Use:   "plan [DIR|FILE]",
 		Short: "Show what apply would change, and change nothing",
 		Long: `Compares the configuration in DIR (default: the current directory) with what opdbus last made and with the
 host, and shows what apply would change and why. It takes no lock and writes nothing, but for the file that --out names: the plan with
-all that applying it needs. Anybody who may read the file can look at it with opdbus show; only this host can apply it.`,
+all that applying it needs. Anybody who may read the file can look at it with opdbus show; only this host can apply it.
+
+FILE is a state document of the older op-dbus, such as a state.json: it is translated as opdbus import state does.`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			if err := save.check(c); err != nil {
 				return err
 			}
-			dir, err := directory(args)
+			dir, err := p.source(args)
 			if err != nil {
 				return err
 			}

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os/exec"
-	"path/filepath"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -64,13 +63,7 @@ func (a *app) plan(ctx context.Context, dir string, p *planFlags, before func(*r
 	hugeHeap()
 	read := a.readAhead()
 	at := make(chan string, 1)
-	go func() {
-		if isDocument(dir) {
-			at <- commit(ctx, filepath.Dir(dir))
-			return
-		}
-		at <- commit(ctx, dir)
-	}()
+	go func() { at <- commit(ctx, dir) }()
 	r, config, files, diags, err := a.prepare(ctx, dir, &p.loadFlags)
 	if err := errors.Join(err, a.diagnose(files, diags)); err != nil {
 		return nil, nil, err

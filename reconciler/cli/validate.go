@@ -10,12 +10,13 @@ func (a *app) validateCommand() *cobra.Command {
 	l := loadFlags{elsewhere: true}
 	var asJSON bool
 	c := &cobra.Command{
-		Use:   "validate [DIR]",
+		Use:   "validate [DIR|FILE]",
 		Short: "Check a configuration without looking at the host",
-		Long:  `Reads, evaluates and checks the configuration in DIR (default: the current directory). It needs neither root nor a store.`,
-		Args:  cobra.MaximumNArgs(1),
+		Long: `Reads, evaluates and checks the configuration in DIR (default: the current directory), or in FILE, a state document of the older
+op-dbus. It needs neither root nor a store.`,
+		Args: cobra.MaximumNArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
-			dir, err := directory(args)
+			dir, err := l.source(args)
 			if err != nil {
 				return err
 			}

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"sync"
 
@@ -66,15 +65,14 @@ func isHCL(name, suffix string) bool {
 
 // discover lists the configuration's files and those with values that are read unasked.
 func (l *loader) discover() (config, auto []string) {
+	if l.o.File != "" && IsDocument(l.o.File) {
+		return []string{l.o.File}, nil
+	}
 	entries, err := os.ReadDir(l.dir)
 	if err != nil {
 		l.diags.Errorf(state.Range{}, "Cannot read the configuration",
 			"cannot read the directory: %s. Name the directory that holds the *.hcl files.", err)
 		return nil, nil
-	}
-	if _, is := l.o.Overlay[filepath.Join(l.dir, l.o.File)]; is && l.o.File != "" && isConfig(l.o.File) {
-		config = append(config, l.o.File)
-		entries = slices.DeleteFunc(entries, func(e os.DirEntry) bool { return e.Name() == l.o.File })
 	}
 	for _, e := range entries { // sorted by name
 		switch name := e.Name(); {
@@ -144,6 +142,12 @@ func (l *loader) parseFile(name, path string) source {
 		return s
 	}
 	s.bytes, s.sum = src, sha256.Sum256(src)
+	if name == l.o.File && IsDocument(name) {
+		var text []byte
+		text, s.file, s.diags = translated(src, name)
+		s.sum = sha256.Sum256(text)
+		return s
+	}
 	s.file, s.diags = parseSource(src, name)
 	return s
 }

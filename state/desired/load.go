@@ -16,7 +16,7 @@ import (
 // Options say what to load, and with what.
 type Options struct {
 	Dir         string
-	File        string   // the only one in Dir that declares something; empty: all do
+	File        string   // the only one in Dir that declares something, which may be a state document; empty: all do
 	Vars        []string // NAME=VALUE, as --var gives them
 	VarFiles    []string
 	Environ     []string // OPDBUS_VAR_NAME=VALUE is taken from it
