@@ -78,7 +78,7 @@ func Builtin() []string {
 
 // Provided are the plugins whose provider this build contains. A test holds it against the list of all kinds.
 func Provided() []string {
-	return []string{"systemd", "login1", "dnsresolver", "packagekit", "net", "dbus"}
+	return []string{"systemd", "login1", "dnsresolver", "packagekit", "net", "openflow", "dbus"}
 }
 
 // capable says whether this build can do anything for the plugin.
