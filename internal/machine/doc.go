@@ -33,5 +33,20 @@
 //
 //	ip link add out type veth peer name nowhere && ip link set out up && ip route add default dev out
 //
+// What needs more than the host's kernel has, or a clock to set, runs on a machine whose processor QEMU emulates, with the kernel of the
+// release for virtual machines (vm.sh) on the same image, and with udev. It is slower by a factor of ten, and there is one at a time on a host:
+//
+//	func TestEmulated(t *testing.T) { machine.RunTests(t, machine.NewEmulated(t), "^TestOnEmulated") }
+//
+//	func TestOnEmulatedThatBondsAreMade(t *testing.T) {
+//		if !machine.Emulated() {
+//			t.Skip("runs on the emulated machine, by TestEmulated")
+//		}
+//		...
+//	}
+//
+// It is booted once, when its base is built: each is a copy of the disk and the memory of that moment, with the host's time. It has no network
+// card; qemu-guest-agent(8) runs commands on it, and files get there over a second disk.
+//
 // It imports testify, golang.org/x/sys and state/snapshot/snapshottest, and needs root.
 package machine
