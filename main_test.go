@@ -60,6 +60,7 @@ func layers() []layer {
 		{"providers/internal/*", []string{"state", "providers/internal/*"}, []string{xsys, "github.com/fsnotify/fsnotify", "github.com/agext/levenshtein", "github.com/pelletier/go-toml/v2"}},
 		{"providers/providertest", []string{"state", "state/snapshot", "state/snapshot/snapshottest"}, []string{testify, xsys}},
 		{"providers/net", []string{"state", "state/wgkey", "providers/internal/*"}, []string{xsys, godbus, "github.com/coreos/go-systemd/v22", "github.com/vishvananda/netlink", "golang.zx2c4.com/wireguard/wgctrl"}},
+		{"providers/openflow", []string{"state", "providers/internal/*"}, []string{xsys, "github.com/vishvananda/netlink"}},
 		{"providers/*", []string{"state", "providers/internal/*"}, []string{xsys, godbus, "github.com/pelletier/go-toml/v2"}},
 		{"reconciler", []string{"graph", "state", "state/durable", "state/journal", "state/ledger", "state/snapshot", "state/store"}, []string{hclog, xsys, "github.com/cyphar/filepath-securejoin", "github.com/fsnotify/fsnotify"}},
 		{"reconciler/faulttest", []string{"state/snapshot/snapshottest"}, []string{testify, xsys}},

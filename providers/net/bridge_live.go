@@ -12,7 +12,10 @@ import (
 )
 
 // bridges is the provider of bridges of Open vSwitch.
-type bridges struct{ *vswitch }
+type bridges struct {
+	*vswitch
+	connections *connections
+}
 
 // Live says that bridges are a state of a running switch, for state.Live.
 func (*bridges) Live() {}

@@ -1,17 +1,14 @@
 package net
 
 import (
-	"bytes"
 	"context"
-	"fmt"
 	"net/netip"
-	"os"
 	"slices"
-	"strconv"
-	"strings"
 	"sync"
 
 	"github.com/vishvananda/netlink"
+
+	"github.com/opdbus/opdbus/providers/internal/management"
 )
 
 // A connection is the one over which somebody runs opdbus, and what of the network carries it.
@@ -31,47 +28,11 @@ type connections struct {
 // get is the connection; nil where opdbus was not started over the network.
 func (c *connections) get() (*connection, error) {
 	c.once.Do(func() {
-		if peer, local, ok := sshConnection(); ok {
+		if peer, local, ok := management.Connection(); ok {
 			c.found, c.err = carriers(peer, local)
 		}
 	})
 	return c.found, c.err
-}
-
-// sshConnection is who runs opdbus by ssh(1): SSH_CONNECTION of this process or of one that started it, as sudo(8) does not hand it on.
-func sshConnection() (peer, local netip.Addr, ok bool) {
-	environ := os.Environ()
-	for pid := os.Getpid(); ; {
-		for _, e := range environ {
-			words := strings.Fields(strings.TrimPrefix(e, "SSH_CONNECTION="))
-			if !strings.HasPrefix(e, "SSH_CONNECTION=") || len(words) != 4 {
-				continue
-			}
-			peer, err := netip.ParseAddr(words[0])
-			local, other := netip.ParseAddr(words[2])
-			return peer.Unmap(), local.Unmap(), err == nil && other == nil
-		}
-		if pid = parent(pid); pid <= 1 {
-			return peer, local, false
-		}
-		content, err := os.ReadFile(fmt.Sprintf("/proc/%d/environ", pid))
-		if err != nil { // another user's, which somebody who may not look cannot change the network for either
-			return peer, local, false
-		}
-		environ = strings.Split(string(content), "\x00")
-	}
-}
-
-// parent is the process that started one (proc_pid_stat(5)); 0 for none.
-func parent(pid int) int {
-	content, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-	at := bytes.LastIndexByte(content, ')') // a name may have any character before it
-	fields := strings.Fields(string(content[at+1:]))
-	if err != nil || len(fields) < 2 {
-		return 0
-	}
-	n, _ := strconv.Atoi(fields[1])
-	return n
 }
 
 func carriers(peer, local netip.Addr) (*connection, error) {
@@ -121,6 +82,33 @@ func (p *links) Endangers(_ context.Context, before, after *Link) (string, error
 		return "", err
 	}
 	return c.carries("carries"), nil
+}
+
+// Endangers says of bridges that their own link carries the connection.
+func (p *bridges) Endangers(_ context.Context, before, after *Bridge) (string, error) {
+	c, err := p.connections.get()
+	if err != nil || c == nil || before == nil || !c.links[before.Name] {
+		return "", err
+	}
+	return c.carries("carries"), nil
+}
+
+// Endangers says of ports that they are the link of the connection, which is the switch's then, or are on the bridge that carries it.
+func (p *ports) Endangers(_ context.Context, before, after *Port) (string, error) {
+	c, err := p.connections.get()
+	if err != nil || c == nil {
+		return "", err
+	}
+	for _, port := range []*Port{before, after} {
+		switch {
+		case port == nil:
+		case c.links[port.Name]:
+			return c.carries("is the link of"), nil
+		case c.links[port.Bridge]:
+			return c.carries("is on the bridge of"), nil
+		}
+	}
+	return "", nil
 }
 
 // Endangers says of addresses that the connection is to them, or that what is near it is found by them.

@@ -42,6 +42,31 @@ func allLinks() (table, error) {
 	return t, err
 }
 
+// around is a link, and those of this network namespace that it is made on or in. It takes as long however many others there are.
+func around(l netlink.Link) (table, error) {
+	at := l.Attrs()
+	t := table{map[string]netlink.Link{at.Name: l}, map[int]netlink.Link{at.Index: l}}
+	indexes := []int{at.MasterIndex, at.ParentIndex}
+	if of, is := l.(*netlink.Vxlan); is {
+		indexes = append(indexes, of.VtepDevIndex)
+	}
+	for _, index := range indexes {
+		if index <= 0 {
+			continue
+		}
+		near, err := netlink.LinkByIndex(index)
+		var none netlink.LinkNotFoundError
+		switch {
+		case errors.As(err, &none): // it is in another network namespace
+		case err != nil:
+			return t, err
+		default:
+			t.named[near.Attrs().Name], t.numbered[index] = near, near
+		}
+	}
+	return t, nil
+}
+
 // name is that of a link by its number; empty for none.
 func (t table) name(index int) string {
 	if l := t.numbered[index]; l != nil {

@@ -67,7 +67,7 @@ func (p *links) make(want Link) error {
 		}
 	}
 	if want.Kind != existing {
-		all, err := allLinks()
+		all, err := around(there)
 		if err != nil {
 			return err
 		}

@@ -1,7 +1,9 @@
 package net
 
 import (
+	"context"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -83,6 +85,23 @@ func TestOnMachineSwitch(t *testing.T) {
 		}
 		require.NoError(t, kinds.For(addr("port", "")).Apply(t.Context(), state.Site{}, there))
 		require.NoError(t, kinds.For(addr("port", "")).Apply(t.Context(), state.Site{}, back))
+	})
+	t.Run("changes are heard of", func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		heard := make(chan []state.Addr, 100)
+		at := addr("bridge", "o1")
+		require.NoError(t, kinds.For(at).Watch(ctx, []state.Addr{at}, []state.Object{Bridge{Name: "o1"}}, func(named []state.Addr, err error) {
+			assert.NoError(t, err)
+			heard <- named
+		}))
+		s.Vsctl("set", "bridge", "o1", "other_config:hwaddr=02:00:00:00:00:77")
+		select {
+		case named := <-heard:
+			assert.Equal(t, []state.Addr{at}, named)
+		case <-time.After(20 * time.Second):
+			t.Fatal("nothing was heard of")
+		}
 	})
 	t.Run("what vswitchd cannot make is an error, with what it says", func(t *testing.T) {
 		port := Port{Name: "nowhere", Bridge: "o1"}

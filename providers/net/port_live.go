@@ -11,7 +11,10 @@ import (
 )
 
 // ports is the provider of ports of Open vSwitch.
-type ports struct{ *vswitch }
+type ports struct {
+	*vswitch
+	connections *connections
+}
 
 // Live says that ports are a state of a running switch, for state.Live.
 func (*ports) Live() {}

@@ -5,6 +5,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/opdbus/opdbus/providers/internal/ovsdb"
 	"github.com/opdbus/opdbus/providers/internal/watch"
 	"github.com/opdbus/opdbus/state"
 )
@@ -54,4 +55,46 @@ func (*routes) Watch(ctx context.Context, items []state.Item[Route], tell func([
 // Watch hears of rules.
 func (*rules) Watch(ctx context.Context, items []state.Item[Rule], tell func([]state.Addr, error)) error {
 	return hear(ctx, items, tell, unix.RTNLGRP_IPV4_RULE, unix.RTNLGRP_IPV6_RULE)
+}
+
+// hearSwitch tells of all items whenever something changes in the tables of Open vSwitch that say what becomes of bridges and ports. What a
+// link is up or down, ovs-vswitchd writes down there.
+func hearSwitch[T state.Object](ctx context.Context, v *vswitch, items []state.Item[T], tell func([]state.Addr, error)) error {
+	m, err := v.client.Monitor(ctx, ovsdb.Database, map[string][]string{
+		"Bridge":    {"name", "ports", "datapath_type", "fail_mode", "protocols", "stp_enable", "controller", "external_ids", "other_config"},
+		"Port":      {"name", "interfaces", "tag", "trunks", "external_ids"},
+		"Interface": {"name", "type", "options", "error", "ofport", "admin_state"}, "Controller": {"target"},
+	})
+	if err != nil {
+		return err
+	}
+	addrs := make([]state.Addr, len(items))
+	for i, it := range items {
+		addrs[i] = it.Addr
+	}
+	go func() {
+		defer m.Close()
+		began := false
+		err := m.Wait(ctx, func(ovsdb.Tables) bool {
+			if began {
+				tell(addrs, nil)
+			}
+			began = true
+			return false
+		})
+		if ctx.Err() == nil {
+			tell(nil, err)
+		}
+	}()
+	return nil
+}
+
+// Watch hears of bridges.
+func (p *bridges) Watch(ctx context.Context, items []state.Item[Bridge], tell func([]state.Addr, error)) error {
+	return hearSwitch(ctx, p.vswitch, items, tell)
+}
+
+// Watch hears of ports.
+func (p *ports) Watch(ctx context.Context, items []state.Item[Port], tell func([]state.Addr, error)) error {
+	return hearSwitch(ctx, p.vswitch, items, tell)
 }

@@ -20,8 +20,9 @@ type vswitch struct {
 	client *ovsdb.Client
 	dir    string
 
-	mu     sync.Mutex
-	parsed map[string]onSwitch // by version and text
+	mu      sync.Mutex
+	parsed  map[string]onSwitch // by version and text
+	carries *string             // the bridge of the connection over which opdbus runs, once it is known
 }
 
 func newSwitch(client *ovsdb.Client, dir string) *vswitch {
