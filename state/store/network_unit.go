@@ -3,7 +3,8 @@ package store
 import "fmt"
 
 // networkUnitText is the unit that makes again, at boot, what of the network goes with a boot. It comes after Open vSwitch, which brings up
-// its own bridges, and after the bus, over which devices in userspace are started; and before whatever waits for the network.
+// its own bridges, and after the bus, over which devices in userspace are started; and before whatever waits for the network. It tries again, as a
+// run that was cut off may have to be recovered first, which may take several attempts.
 func networkUnitText(dir, program string) string {
 	return fmt.Sprintf(`[Unit]
 Description=Bring up the network that opdbus made
@@ -12,12 +13,16 @@ After=opdbus-recover.service dbus.socket network-pre.target ovsdb-server.service
 Before=network.target
 Wants=network.target
 ConditionFileIsExecutable=%s
+StartLimitIntervalSec=10min
+StartLimitBurst=5
 
 [Service]
 Type=oneshot
 RemainAfterExit=yes
 ExecStart=%s
 TimeoutStartSec=15min
+Restart=on-failure
+RestartSec=15
 
 [Install]
 WantedBy=multi-user.target
@@ -38,6 +43,8 @@ StartLimitIntervalSec=0
 Type=oneshot
 ExecStart=%s
 TimeoutStartSec=15min
+Restart=on-failure
+RestartSec=15
 `, quote(dir), literal(program), command(dir, program, "reinstate --lock-timeout 10m"))
 }
 
