@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 
 	"github.com/opdbus/opdbus/state"
 	"github.com/opdbus/opdbus/state/ledger"
@@ -84,7 +83,7 @@ func (r *Reconciler) volatile() (all []state.Change, err error) {
 				return err
 			}
 			kind, err := r.kind(a)
-			if err != nil || !kind.Volatile {
+			if err != nil || !kind.Volatile { // what another version of opdbus made is told by all that plan
 				continue
 			}
 			made, err := kind.Decode(e.Made)
@@ -114,9 +113,7 @@ func (r *Reconciler) reinstatable(ctx context.Context, owned []state.Change, o R
 		case state.Same(lives[i], c.After) || lives[i] != nil && !o.Changed:
 			continue
 		case lives[i] != nil && !kind.Owns(c.Made, lives[i]):
-			if !slices.Contains(found.Others, c.Addr) {
-				found.Others = append(found.Others, c.Addr)
-			}
+			found.Others = append(found.Others, c.Addr)
 			continue
 		}
 		c.Before = lives[i]

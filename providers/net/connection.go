@@ -99,14 +99,11 @@ func (p *ports) Endangers(_ context.Context, before, after *Port) (string, error
 	if err != nil || c == nil {
 		return "", err
 	}
-	for _, port := range []*Port{before, after} {
-		switch {
-		case port == nil:
-		case c.links[port.Name]:
-			return c.carries("is the link of"), nil
-		case c.links[port.Bridge]:
-			return c.carries("is on the bridge of"), nil
-		}
+	switch {
+	case before != nil && c.links[before.Name], after != nil && c.links[after.Name]:
+		return c.carries("is the link of"), nil
+	case before != nil && c.links[before.Bridge]: // one that only comes cuts nothing
+		return c.carries("is on the bridge of"), nil
 	}
 	return "", nil
 }

@@ -19,7 +19,7 @@ func kindsOf(host state.Host, bus *sysbus.Bus, v *vswitch) state.Kinds {
 	return state.Kinds{
 		state.KindOf[Network]("net", state.NetworkNode, &networks{}),
 		state.KindOf[Sysctl]("net", "sysctl", &sysctls{host.Path("/proc/sys")}),
-		state.KindOf[Link]("net", "link", &links{c}),
+		state.KindOf[Link]("net", "link", &links{c, v}),
 		state.KindOf[WireGuard]("net", "wireguard", &wireguards{c, bus, keys{host.Key}}),
 		state.KindOf[Bridge]("net", "bridge", &bridges{v, c}),
 		state.KindOf[Port]("net", "port", &ports{v, c}),

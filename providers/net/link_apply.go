@@ -65,6 +65,7 @@ func (p *links) make(want Link) error {
 		if there, err = p.create(want); err != nil {
 			return err
 		}
+		p.awaitTaken(want.Name)
 	}
 	if want.Kind != existing {
 		all, err := around(there)

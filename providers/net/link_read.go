@@ -10,7 +10,10 @@ import (
 )
 
 // links is the provider of links.
-type links struct{ connections *connections }
+type links struct {
+	connections *connections
+	*vswitch
+}
 
 // Live says that links are a state of the running kernel, for state.Live.
 func (*links) Live() {}

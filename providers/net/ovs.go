@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"net"
+	"time"
 
 	"github.com/vishvananda/netlink"
 
@@ -119,6 +120,24 @@ func keysOf(live map[string]string, want, former map[string]string) map[string]s
 		return nil
 	}
 	return kept
+}
+
+// awaitTaken waits until the switch has taken a link that has just been made, where it has a port of that name from before: it writes flags then that
+// it has read a moment earlier, by which a link that was brought up in between would be down again. Where the switch does not say, or does not
+// take it, the link stays as it is made.
+func (v *vswitch) awaitTaken(name string) {
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	found, err := v.client.Transact(ctx, ovsdb.Database, ovsdb.Select("Port", []ovsdb.Condition{{"name", "==", name}}, "name"))
+	if err != nil || len(found[0].Rows) == 0 {
+		return
+	}
+	for ctx.Err() == nil {
+		if l, err := find(name); err != nil || l == nil || l.Attrs().Promisc > 0 {
+			return
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
 }
 
 // linksDown are those of the links of this network namespace that are not up.

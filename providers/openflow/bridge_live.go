@@ -76,7 +76,7 @@ func (p *bridges) Apply(ctx context.Context, before, after *Bridge) error {
 	if input.Len() == 0 {
 		return nil
 	}
-	return p.bundle(ctx, b, input.Bytes(), false)
+	return p.bundle(ctx, b, input.String(), false)
 }
 
 // List is all bridges; none where there is no switch.

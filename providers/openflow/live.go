@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"github.com/opdbus/opdbus/providers/internal/management"
+	"github.com/opdbus/opdbus/providers/internal/ofctl"
 	"github.com/opdbus/opdbus/state"
 )
 
@@ -249,10 +250,10 @@ func (p *flows) ApplyAll(ctx context.Context, _ state.Site, changes []state.Chan
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(names)) {
-		var input []byte
+		input := ""
 		for _, of := range []map[string]*bytes.Buffer{gone, come} {
 			if of[name] != nil {
-				input = append(input, of[name].Bytes()...)
+				input += of[name].String()
 			}
 		}
 		if err := p.bundle(ctx, known[name], input, come[name] == nil); err != nil {
@@ -263,9 +264,9 @@ func (p *flows) ApplyAll(ctx context.Context, _ state.Site, changes []state.Chan
 }
 
 // bundle has a bridge's changes carried out, all or none. Where nothing serves the bridge there are no flows that could go.
-func (s *vswitch) bundle(ctx context.Context, b bridge, input []byte, onlyGone bool) error {
-	_, err := s.ofctl(ctx, b, input, "--bundle", "add-flows", "BRIDGE", "-")
-	if onlyGone && errors.Is(err, errNoDaemon) {
+func (s *vswitch) bundle(ctx context.Context, b bridge, input string, onlyGone bool) error {
+	_, err := s.ofctl(ctx, b, input, "--bundle", "add-flows", ofctl.Bridge, "-")
+	if onlyGone && errors.Is(err, ofctl.ErrNotServed) {
 		return nil
 	}
 	if err != nil {
@@ -275,11 +276,11 @@ func (s *vswitch) bundle(ctx context.Context, b bridge, input []byte, onlyGone b
 }
 
 // lineOf is the line of what was read that ovs-ofctl(8) complains of by its number.
-func lineOf(input []byte, said string) string {
+func lineOf(input, said string) string {
 	_, rest, _ := strings.Cut(said, "ovs-ofctl: -:")
 	number, _, _ := strings.Cut(rest, ":")
 	n, err := strconv.Atoi(number)
-	lines := strings.Split(string(input), "\n")
+	lines := strings.Split(input, "\n")
 	if err != nil || n < 1 || n > len(lines) {
 		return ""
 	}

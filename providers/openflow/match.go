@@ -121,10 +121,7 @@ func isReserved(name string) bool {
 func numbered(action string, port func(string) string) string {
 	action = strings.TrimSpace(action)
 	m := ports.FindStringSubmatchIndex(action)
-	if m == nil || isReserved(action[m[4]:m[5]]) || strings.Contains(action[m[4]:m[5]], "[") {
-		return action
-	}
-	if strings.HasPrefix(action[m[5]:], "[") { // a register, as in output:NXM_NX_REG0[]
+	if m == nil || isReserved(action[m[4]:m[5]]) || strings.HasPrefix(action[m[5]:], "[") { // the last is a register, as in output:NXM_NX_REG0[]
 		return action
 	}
 	return action[:m[3]] + port(action[m[4]:m[5]]) + action[m[1]:]

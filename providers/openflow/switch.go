@@ -5,13 +5,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os/exec"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
 	"sync"
 
+	"github.com/opdbus/opdbus/providers/internal/ofctl"
 	"github.com/opdbus/opdbus/providers/internal/ovsdb"
 )
 
@@ -121,38 +120,18 @@ func (b bridge) lacks(f Flow) (name string) {
 	return name
 }
 
-// errNoDaemon says that nothing serves a bridge's flows: there are none then.
-var errNoDaemon = errors.New("ovs-vswitchd does not serve the bridge: start it, such as with systemctl start ovs-vswitchd.service")
-
 // ofctl runs ovs-ofctl(8) on a bridge.
-func (s *vswitch) ofctl(ctx context.Context, b bridge, input []byte, args ...string) (string, error) {
+func (s *vswitch) ofctl(ctx context.Context, b bridge, input string, args ...string) (string, error) {
 	if b.version == "" {
 		return "", fmt.Errorf("bridge %s speaks none of %v, and flows are changed all at once in these only: add one to its protocols", b.name, versions())
 	}
-	if i := slices.Index(args, "BRIDGE"); i >= 0 {
-		args[i] = "unix:" + filepath.Join(s.dir, b.name+".mgmt")
-	}
-	cmd := exec.CommandContext(ctx, "ovs-ofctl", append([]string{"-O", b.version, "--no-names", "--timeout=60"}, args...)...)
-	var out, said bytes.Buffer
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = bytes.NewReader(input), &out, &said
-	err := cmd.Run()
-	switch {
-	case errors.Is(err, exec.ErrNotFound):
-		return "", errors.New("there is no ovs-ofctl: install openvswitch-common")
-	case err != nil && (strings.Contains(said.String(), "is not a bridge or a socket") || strings.Contains(said.String(), "connecting to unix:")):
-		return "", errNoDaemon
-	case err != nil:
-		return "", fmt.Errorf("ovs-ofctl %s: %w: %s", strings.Join(args, " "), err, strings.TrimSpace(said.String()))
-	case strings.Contains(said.String(), "normalization changed ofp_match"):
-		return "", fmt.Errorf("the switch would leave out part of a match: %s", strings.TrimSpace(said.String()))
-	}
-	return out.String(), nil
+	return ofctl.Run(ctx, s.dir, b.name, b.version, input, args...)
 }
 
 // dump is what flows a bridge has.
 func (s *vswitch) dump(ctx context.Context, b bridge) ([]onSwitch, error) {
-	out, err := s.ofctl(ctx, b, nil, "--no-stats", "dump-flows", "BRIDGE")
-	if errors.Is(err, errNoDaemon) {
+	out, err := s.ofctl(ctx, b, "", "--no-stats", "dump-flows", ofctl.Bridge)
+	if errors.Is(err, ofctl.ErrNotServed) {
 		return nil, nil
 	}
 	if err != nil {
@@ -182,7 +161,7 @@ func (s *vswitch) parse(ctx context.Context, b bridge, wants []Flow) ([]onSwitch
 		}
 	}
 	if len(unknown) > 0 {
-		out, err := s.ofctl(ctx, b, input.Bytes(), "parse-flows", "-")
+		out, err := s.ofctl(ctx, b, input.String(), "parse-flows", "-")
 		if err != nil {
 			return nil, fmt.Errorf("cannot read the flows declared for bridge %s: %w", b.name, s.which(ctx, b, wants, err))
 		}
@@ -213,7 +192,7 @@ func (s *vswitch) which(ctx context.Context, b bridge, wants []Flow, all error) 
 		for _, w := range wants[from:middle] {
 			input.WriteString(w.line(b.number) + "\n")
 		}
-		if _, err := s.ofctl(ctx, b, input.Bytes(), "parse-flows", "-"); err != nil {
+		if _, err := s.ofctl(ctx, b, input.String(), "parse-flows", "-"); err != nil {
 			all, to = err, middle
 		} else {
 			from = middle
