@@ -110,7 +110,7 @@ func (r *Reconciler) reinstatable(ctx context.Context, owned []state.Change, o R
 	}
 	for i, c := range owned {
 		switch kind := r.Kinds.For(c.Addr); {
-		case state.Same(lives[i], c.After) || lives[i] != nil && !o.Changed:
+		case state.Same(lives[i], c.After) || lives[i] != nil && !o.Changed && !lapsed(lives[i]):
 			continue
 		case lives[i] != nil && !kind.Owns(c.Made, lives[i]):
 			found.Others = append(found.Others, c.Addr)
@@ -120,6 +120,11 @@ func (r *Reconciler) reinstatable(ctx context.Context, owned []state.Change, o R
 		missing = append(missing, c)
 	}
 	return missing, nil
+}
+
+func lapsed(live state.Object) bool {
+	l, ok := live.(state.Lapser)
+	return ok && l.Lapsed()
 }
 
 // reinstate makes a batch, or as much of it as can be made.

@@ -98,6 +98,12 @@ type Volatile interface {
 	Volatile()
 }
 
+// A Lapser is an object of a volatile kind that can be left there without what it is there for, as a daemon leaves it that started anew: such a one
+// is made again as one that went.
+type Lapser interface {
+	Lapsed() bool
+}
+
 // An Attendant does something for the length of every run, such as holding back a shutdown.
 type Attendant[T Object] interface {
 	// Attend begins it, as those that the configuration declares say, and in its own way where there are none; why is for people. It

@@ -24,7 +24,7 @@ func emulable() error {
 	return nil
 }
 
-// hardware is what an emulated machine has. There is no network card, nor anything else of the host's but its disk.
+// hardware is what an emulated machine has. Its two network cards are the two ends of one cable, and there is nothing of the host's but its disk.
 func hardware() []string {
 	return []string{
 		"-accel", "tcg,thread=multi,tb-size=512", "-cpu", "max", "-smp", "2", "-m", "1536", "-machine", "q35,hpet=off",
@@ -32,6 +32,8 @@ func hardware() []string {
 		"-append", "console=ttyS0 quiet mitigations=off nokaslr tsc=reliable no_timer_check panic=-1",
 		"-device", "virtio-blk-pci,drive=disk", "-device", "virtio-blk-pci,drive=payload,serial=payload", "-device", "virtio-rng-pci",
 		"-device", "virtio-serial-pci", "-device", "virtserialport,chardev=agent,name=org.qemu.guest_agent.0",
+		"-netdev", "hubport,id=end0,hubid=0", "-device", "virtio-net-pci,netdev=end0,mac=52:54:00:00:00:01,addr=0x10,romfile=",
+		"-netdev", "hubport,id=end1,hubid=0", "-device", "virtio-net-pci,netdev=end1,mac=52:54:00:00:00:02,addr=0x11,romfile=",
 	}
 }
 

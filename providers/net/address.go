@@ -20,6 +20,8 @@ type Address struct {
 	Name    string `hcl:"name,label" json:"name"`
 	Link    string `hcl:"link" json:"link"`
 	Address string `hcl:"address" json:"address"`
+	// Netns is the network namespace that the link is in.
+	Netns *string `hcl:"netns,optional" json:"netns,omitempty"`
 
 	// Found says that the address was there before.
 	Found bool `json:"found,omitempty"`
@@ -31,13 +33,22 @@ type Address struct {
 func (a Address) Key() string { return a.Name }
 
 // Thing says that an address of a link is one thing, however it is written.
-func (a Address) Thing() string { return fmt.Sprintf("address %s of link %s", a.prefix(), a.Link) }
+func (a Address) Thing() string {
+	thing := fmt.Sprintf("address %s of link %s", a.prefix(), a.Link)
+	if netns := deref(a.Netns); netns != "" {
+		thing += " in network namespace " + netns
+	}
+	return thing
+}
 
 // Same compares the address and the link.
 func (a Address) Same(other state.Object) bool {
 	o, ok := other.(Address)
-	return ok && a.Link == o.Link && a.prefix() == o.prefix()
+	return ok && a.alike(o) && deref(a.Netns) == deref(o.Netns)
 }
+
+// alike compares all but the network namespace, into which the link takes its addresses with it.
+func (a Address) alike(o Address) bool { return a.Link == o.Link && a.prefix() == o.prefix() }
 
 func (a Address) prefix() netip.Prefix {
 	p, _ := parseAddress(a.Address)
@@ -51,6 +62,7 @@ func (a Address) Check(report func(attr, summary, detail string)) {
 	if !validName(a.Link) {
 		report("link", "Invalid name of a link", fmt.Sprintf("%q is no name of a link.", a.Link))
 	}
+	checkNamespace(a.Netns, report)
 	if _, err := parseAddress(a.Address); err != nil {
 		report("address", "Invalid address", fmt.Sprintf("%q is no address with the length of its network, such as 10.0.0.1/24.", a.Address))
 	}
@@ -77,47 +89,66 @@ func (p *addresses) Read(ctx context.Context, want Address) (*Address, error) {
 	return lives[0], nil
 }
 
-type place struct {
-	link   string
-	prefix netip.Prefix
-}
-
-func (a Address) place() place { return place{a.Link, a.prefix()} }
-
-// ReadAll reads all by two dumps.
+// ReadAll reads all by two dumps of each network namespace.
 func (p *addresses) ReadAll(_ context.Context, items []state.Item[Address]) ([]*Address, error) {
-	there, err := p.all()
-	if err != nil {
-		return nil, err
+	known := map[string]addressed{}
+	in := func(netns string) (addressed, error) {
+		if at, read := known[netns]; read {
+			return at, nil
+		}
+		at, err := addressesIn(netns)
+		known[netns] = at
+		return at, err
 	}
 	lives := make([]*Address, len(items))
 	for i, it := range items {
-		live := it.Want
-		live.former = nil
-		if !there[live.place()] && it.Want.former != nil {
-			live = *it.Want.former
+		candidates := []Address{it.Want}
+		if former := it.Want.former; former != nil {
+			moved := it.Want
+			moved.Netns = former.Netns // with its link, before it was told
+			candidates = append(candidates, moved, *former)
 		}
-		if there[live.place()] {
-			lives[i] = &live
+		for _, live := range candidates {
+			at, err := in(deref(live.Netns))
+			if err != nil {
+				return nil, err
+			}
+			if live.former = nil; at.has(live) {
+				lives[i] = &live
+				break
+			}
 		}
 	}
 	return lives, nil
 }
 
-func (p *addresses) all() (map[place]bool, error) {
-	links, err := allLinks()
-	if err != nil {
-		return nil, err
-	}
-	list, err := dump("addresses", func() ([]netlink.Addr, error) { return netlink.AddrList(nil, netlink.FAMILY_ALL) })
-	if err != nil {
-		return nil, err
-	}
-	there := make(map[place]bool, len(list))
-	for _, a := range list {
-		there[place{links.name(a.LinkIndex), prefixOf(a.IPNet)}] = true
-	}
-	return there, nil
+// addressed is which links of a network namespace have which addresses.
+type addressed struct {
+	links table
+	by    map[int]map[netip.Prefix]bool // the links' numbers
+}
+
+func (at addressed) has(a Address) bool {
+	l := at.links.named[a.Link]
+	return l != nil && at.by[l.Attrs().Index][a.prefix()]
+}
+
+func addressesIn(netns string) (at addressed, err error) {
+	err = maybeInside(netns, func() (err error) {
+		if at.links, err = allLinks(); err != nil {
+			return err
+		}
+		list, err := dump("addresses", func() ([]netlink.Addr, error) { return netlink.AddrList(nil, netlink.FAMILY_ALL) })
+		at.by = map[int]map[netip.Prefix]bool{}
+		for _, a := range list {
+			if at.by[a.LinkIndex] == nil {
+				at.by[a.LinkIndex] = map[netip.Prefix]bool{}
+			}
+			at.by[a.LinkIndex][prefixOf(a.IPNet)] = true
+		}
+		return err
+	})
+	return at, err
 }
 
 func prefixOf(n *net.IPNet) netip.Prefix {
@@ -135,13 +166,16 @@ func netOf(p netip.Prefix) *net.IPNet {
 
 // List is all addresses of all links.
 func (p *addresses) List(context.Context) ([]Address, error) {
-	there, err := p.all()
+	at, err := addressesIn("")
 	if err != nil {
 		return nil, err
 	}
 	var all []Address
-	for at := range there {
-		all = append(all, Address{Name: at.link + " " + at.prefix.String(), Link: at.link, Address: at.prefix.String()})
+	for index, of := range at.by {
+		for prefix := range of {
+			link := at.links.name(index)
+			all = append(all, Address{Name: link + " " + prefix.String(), Link: link, Address: prefix.String()})
+		}
 	}
 	slices.SortFunc(all, func(a, b Address) int { return cmp.Compare(a.Name, b.Name) })
 	return all, nil
@@ -165,9 +199,10 @@ func (*addresses) PlanAll(_ context.Context, items []state.Planned[Address]) err
 		if it.Want == nil || it.Made == nil {
 			continue
 		}
-		if it.Made.Same(*it.Want) {
+		if it.Made.alike(*it.Want) {
 			items[i].Want.Found = it.Made.Found
-		} else {
+		}
+		if !it.Made.Same(*it.Want) {
 			items[i].Want.former = it.Made
 		}
 	}
@@ -177,28 +212,42 @@ func (*addresses) PlanAll(_ context.Context, items []state.Planned[Address]) err
 // Apply adds an address before it takes another away.
 func (p *addresses) Apply(_ context.Context, before, after *Address) error {
 	if after != nil {
-		if err := p.add(*after); err != nil {
+		if err := p.add(*after, before); err != nil {
 			return fmt.Errorf("cannot add address %s to link %s: %w", after.Address, after.Link, err)
 		}
 	}
-	if before != nil && !before.Found && (after == nil || !after.Same(*before)) {
-		if err := p.remove(*before); err != nil {
+	if before != nil && !before.Found && (after == nil || !after.alike(*before)) {
+		err := maybeInside(deref(before.Netns), func() error { return p.remove(*before) })
+		if err != nil {
 			return fmt.Errorf("cannot take address %s from link %s: %w", before.Address, before.Link, err)
 		}
 	}
 	return nil
 }
 
-func (p *addresses) add(a Address) error {
-	l, err := needed(a.Link)
-	if err != nil {
-		return err
+// add has the address be on the link: where that is still in the network namespace that it was in, there, as the link takes its addresses with it.
+func (p *addresses) add(a Address, before *Address) error {
+	netns := deref(a.Netns)
+	if before != nil && deref(before.Netns) != netns {
+		is, there, err := among(a.Link, netns, deref(before.Netns))
+		if err != nil {
+			return err
+		}
+		if there {
+			netns = is
+		}
 	}
-	there, err := p.has(l, a)
-	if err != nil || there {
-		return err
-	}
-	return netlink.AddrAdd(l, &netlink.Addr{IPNet: netOf(a.prefix())})
+	return inside(netns, func() error {
+		l, err := needed(a.Link)
+		if err != nil {
+			return err
+		}
+		there, err := p.has(l, a)
+		if err != nil || there {
+			return err
+		}
+		return netlink.AddrAdd(l, &netlink.Addr{IPNet: netOf(a.prefix())})
+	})
 }
 
 func (*addresses) has(l netlink.Link, a Address) (bool, error) {
@@ -215,7 +264,7 @@ func (p *addresses) remove(a Address) error {
 	if err != nil || !there {
 		return err
 	}
-	return keepingOthers(a, func() error {
+	return keepingOthers(l, a, func() error {
 		if err := netlink.AddrDel(l, &netlink.Addr{IPNet: netOf(a.prefix())}); err != nil && !gone(err) {
 			return err
 		}
@@ -225,11 +274,11 @@ func (p *addresses) remove(a Address) error {
 
 // keepingOthers has the kernel keep the other addresses of the same network: unless told so, it deletes them with the first of them
 // (promote_secondaries, Documentation/networking/ip-sysctl.rst).
-func keepingOthers(a Address, do func() error) error {
+func keepingOthers(l netlink.Link, a Address, do func() error) error {
 	if a.prefix().Addr().Is6() {
 		return do()
 	}
-	setting := "/proc/sys/net/ipv4/conf/" + a.Link + "/promote_secondaries"
+	setting := "/proc/sys/net/ipv4/conf/" + l.Attrs().Name + "/promote_secondaries"
 	was, err := os.ReadFile(setting)
 	if err != nil {
 		return err

@@ -25,7 +25,7 @@ func TestOnMachineAddress(t *testing.T) {
 		"addr add 10.9.0.9/24 dev near", "addr add 10.9.0.1/24 dev near", "-n far addr add 10.9.0.2/24 dev near1"} {
 		ip(t, strings.Fields(command)...)
 	}
-	t.Cleanup(func() { _ = exec.Command("ip", "netns", "del", "far").Run() })
+	t.Cleanup(func() { withoutNamespace(t, "far", "near") })
 	listener, err := net.Listen("tcp", "10.9.0.1:7777")
 	require.NoError(t, err)
 	defer listener.Close()

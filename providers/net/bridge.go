@@ -55,6 +55,9 @@ func sameSet(a, b []string) bool {
 	return (a == nil) == (b == nil) && slices.Equal(slices.Sorted(slices.Values(a)), slices.Sorted(slices.Values(b)))
 }
 
+// Lapsed says that the switch's daemon has made the bridge's link anew, for state.Lapser.
+func (b Bridge) Lapsed() bool { return b.Down }
+
 func (b Bridge) isKernels() bool { return deref(b.Driver) == inKernel }
 
 // Check finds what no bridge can be.
@@ -106,6 +109,8 @@ type Port struct {
 	Tag     *int              `hcl:"tag,optional" json:"tag,omitempty"`
 	Trunks  []int             `hcl:"trunks,optional" json:"trunks"`
 	Options map[string]string `hcl:"options,optional" json:"options,omitempty"`
+	// Netns is the network namespace that the port's link is given to.
+	Netns *string `hcl:"netns,optional" json:"netns,omitempty"`
 
 	// Down says that its link is not up, as a switch leaves it when it boots.
 	Down bool `json:"down,omitempty"`
@@ -126,10 +131,13 @@ func (p Port) Thing() string { return "port " + p.Name }
 // Same compares what is managed.
 func (p Port) Same(other state.Object) bool {
 	o, ok := other.(Port)
-	return ok && p.Name == o.Name && p.Down == o.Down && p.Bridge == o.Bridge && p.kind() == o.kind() && equal(p.Tag, o.Tag) &&
+	return ok && p.Name == o.Name && p.Down == o.Down && p.Bridge == o.Bridge && p.kind() == o.kind() && deref(p.Netns) == deref(o.Netns) && equal(p.Tag, o.Tag) &&
 		(p.Trunks == nil) == (o.Trunks == nil) && slices.Equal(slices.Sorted(slices.Values(p.Trunks)), slices.Sorted(slices.Values(o.Trunks))) &&
 		maps.Equal(p.Options, o.Options)
 }
+
+// Lapsed says that the switch's daemon has made the port's link anew, for state.Lapser.
+func (p Port) Lapsed() bool { return p.Down }
 
 // kind is the type, which is system for a link that is there already.
 func (p Port) kind() string {
@@ -161,6 +169,10 @@ func (p Port) Check(report func(attr, summary, detail string)) {
 	need := map[string]string{"patch": "peer", "vxlan": "remote_ip"}[p.kind()]
 	if need != "" && p.Options[need] == "" {
 		report("options", "Missing option", fmt.Sprintf("A port of type %s has to have the option %s.", p.kind(), need))
+	}
+	checkNamespace(p.Netns, report)
+	if p.Netns != nil && !p.isLink() {
+		report("netns", "Unsupported attribute", fmt.Sprintf("A port of type %s has no link of its own: only those of type internal and tap have one.", p.kind()))
 	}
 	for _, a := range p.Addresses {
 		if _, err := parseAddress(a); err != nil {

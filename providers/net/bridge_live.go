@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"maps"
 	"slices"
 
 	"github.com/opdbus/opdbus/providers/internal/ovsdb"
@@ -41,7 +40,7 @@ func (p *bridges) ReadAll(ctx context.Context, items []state.Item[Bridge]) ([]*B
 	if err != nil {
 		return nil, err
 	}
-	down, err := linksDown()
+	down, err := linksDown("")
 	if err != nil {
 		return nil, err
 	}
@@ -158,7 +157,17 @@ func (p *bridges) ApplyAll(ctx context.Context, _ state.Site, changes []state.Ch
 			ops = append(ops, ovsdb.Mutate("Open_vSwitch", ovsdb.Every(), ovsdb.Mutation{"bridges", "delete", ovsdb.Set{row.id}}))
 		}
 	}
-	return p.keepingFlows(ctx, emptied, func() error { return p.configure(ctx, ops, made) })
+	return p.keepingFlows(ctx, emptied, func() error {
+		if err := p.configure(ctx, ops, made); err != nil {
+			return err
+		}
+		for _, name := range made {
+			if err := place(name, ""); err != nil {
+				return fmt.Errorf("cannot bring up bridge %s: %w", name, err)
+			}
+		}
+		return nil
+	})
 }
 
 // theirs are the ports on a bridge that somebody else has put there.
@@ -221,14 +230,6 @@ func (b Bridge) columns() ovsdb.Row {
 	return row
 }
 
-func asMap(m map[string]string) ovsdb.Map {
-	all := ovsdb.Map{}
-	for key, value := range m {
-		all[key] = value
-	}
-	return all
-}
-
 // update changes what differs, unless somebody has changed the row since it was read. Of maps, the keys that were opdbus' go.
 func (b Bridge) update(row bridgeRow, live Bridge, before *Bridge) []ovsdb.Operation {
 	where := ovsdb.Of(row.id)
@@ -262,31 +263,4 @@ func (b Bridge) update(row bridgeRow, live Bridge, before *Bridge) []ovsdb.Opera
 		ops = append(ops, ovsdb.Mutate("Bridge", where, mutations...))
 	}
 	return ops
-}
-
-// mapChanges sets the keys that are wanted, and takes away those that were opdbus' and are not.
-func mapChanges(column string, live, want, was map[string]string) (all []ovsdb.Mutation) {
-	var gone ovsdb.Set
-	set := ovsdb.Map{}
-	for _, key := range slices.Sorted(maps.Keys(want)) {
-		if value, there := live[key]; !there || value != want[key] {
-			if there {
-				gone = append(gone, key) // insert leaves the value of a key that is there
-			}
-			set[key] = want[key]
-		}
-	}
-	for _, key := range slices.Sorted(maps.Keys(was)) {
-		_, wanted := want[key]
-		if _, there := live[key]; there && !wanted {
-			gone = append(gone, key)
-		}
-	}
-	if len(gone) > 0 {
-		all = append(all, ovsdb.Mutation{column, "delete", gone})
-	}
-	if len(set) > 0 {
-		all = append(all, ovsdb.Mutation{column, "insert", set})
-	}
-	return all
 }

@@ -54,7 +54,9 @@ func carriers(peer, local netip.Addr) (*connection, error) {
 		if l == nil || c.links[l.Attrs().Name] {
 			return
 		}
-		c.links[l.Attrs().Name] = true
+		for _, name := range names(l) {
+			c.links[name] = true
+		}
 		if l.Attrs().NetNsID < 0 && l.Type() != "veth" {
 			on(l.Attrs().ParentIndex)
 		}

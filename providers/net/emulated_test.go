@@ -134,7 +134,7 @@ func TestOnEmulatedSwitch(t *testing.T) {
 		for _, command := range []string{"netns add na", "netns add nb", "link add w0 type veth peer name w1 netns nb", "link set w0 up"} {
 			ip(t, strings.Fields(command)...)
 		}
-		t.Cleanup(func() { ip(t, "netns", "del", "na"); ip(t, "netns", "del", "nb") })
+		t.Cleanup(func() { withoutNamespace(t, "na"); withoutNamespace(t, "nb", "w0") })
 		inner, outer := Port{Name: "w2", Bridge: "k1", Type: p("internal")}, Port{Name: "w0", Bridge: "k1"}
 		for _, port := range []Port{inner, outer} {
 			require.NoError(t, apply(t, "port", nil, port))
@@ -156,6 +156,33 @@ func TestOnEmulatedSwitch(t *testing.T) {
 		require.NoError(t, apply(t, "port", tagged, Port{Name: "w2", Bridge: "k1", Type: p("internal"), Tag: p(noTag)}))
 		require.NoError(t, ping())
 	})
+}
+
+// A network card is found by the slot it is in, and by its mac, also when it has another by now.
+func TestOnEmulatedMatch(t *testing.T) {
+	onEmulated(t)
+	for name, match := range map[string]Match{
+		"mac": {MAC: p("52:54:00:00:00:01")}, "path": {Path: p("pci-*:10.0")}, "both": {MAC: p("52:54:00:00:00:01"), Path: p("pci-0000:00:10.?")},
+	} {
+		t.Run(name, func(t *testing.T) {
+			want := Link{Name: "wan", Kind: existing, Match: &match}
+			was, ok := read(t, "link", want).(Link)
+			require.True(t, ok, "it is not found")
+			assert.True(t, was.Unnamed)
+			a, b := want, want
+			a.MTU, b.MTU, a.MAC, b.MAC, a.Up, b.Up = p(1400), p(1300), p("52:54:00:00:00:01"), p("52:54:00:00:00:07"), p(true), p(false)
+			s := suite(t, "link", a, b, want)
+			found := want
+			found.MTU, found.MAC, found.Up, found.Unnamed = p(1500), p("52:54:00:00:00:01"), p(false), true
+			s.Found = found
+			providertest.Run(t, s)
+		})
+	}
+	assert.Nil(t, read(t, "link", Link{Name: "wan", Kind: existing, Match: &Match{MAC: p("52:54:00:00:00:01"), Path: p("pci-0000:00:11.0")}}), "both have to fit")
+	assert.Nil(t, read(t, "link", Link{Name: "wan", Kind: existing, Match: &Match{Path: p("usb-*")}}))
+	at := addr("link", "wan")
+	_, err := kinds().For(at).Read(t.Context(), []state.Addr{at}, []state.Object{Link{Name: "wan", Kind: existing, Match: &Match{Path: p("pci-*")}}})
+	assert.ErrorContains(t, err, "say more of it in match")
 }
 
 func TestOnEmulatedParent(t *testing.T) {

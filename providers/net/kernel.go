@@ -27,7 +27,7 @@ func dump[T any](what string, ask func() (T, error)) (T, error) {
 	return all, err
 }
 
-// A table is all links by their names and numbers.
+// A table is all links by their names, alternative ones too, and numbers.
 type table struct {
 	named    map[string]netlink.Link
 	numbered map[int]netlink.Link
@@ -37,15 +37,31 @@ func allLinks() (table, error) {
 	all, err := dump("links", netlink.LinkList)
 	t := table{make(map[string]netlink.Link, len(all)), make(map[int]netlink.Link, len(all))}
 	for _, l := range all {
-		t.named[l.Attrs().Name], t.numbered[l.Attrs().Index] = l, l
+		t.add(l)
 	}
 	return t, err
+}
+
+func (t table) add(l netlink.Link) {
+	t.numbered[l.Attrs().Index] = l
+	for _, name := range names(l) {
+		t.named[name] = l
+	}
+}
+
+// as is the name of a link, as it is wanted where that is another one of the same link's.
+func (t table) as(live, want *string) *string {
+	if live != nil && want != nil && t.named[*want] != nil && t.named[*want] == t.named[*live] {
+		return want
+	}
+	return live
 }
 
 // around is a link, and those of this network namespace that it is made on or in. It takes as long however many others there are.
 func around(l netlink.Link) (table, error) {
 	at := l.Attrs()
-	t := table{map[string]netlink.Link{at.Name: l}, map[int]netlink.Link{at.Index: l}}
+	t := table{map[string]netlink.Link{}, map[int]netlink.Link{}}
+	t.add(l)
 	indexes := []int{at.MasterIndex, at.ParentIndex}
 	if of, is := l.(*netlink.Vxlan); is {
 		indexes = append(indexes, of.VtepDevIndex)
@@ -61,7 +77,7 @@ func around(l netlink.Link) (table, error) {
 		case err != nil:
 			return t, err
 		default:
-			t.named[near.Attrs().Name], t.numbered[index] = near, near
+			t.add(near)
 		}
 	}
 	return t, nil

@@ -27,6 +27,10 @@ type Link struct {
 	MTU    *int    `hcl:"mtu,optional" json:"mtu,omitempty"`
 	MAC    *string `hcl:"mac,optional" json:"mac,omitempty"`
 	Up     *bool   `hcl:"up,optional" json:"up,omitempty"`
+	Match  *Match  `hcl:"match,block" json:"match,omitempty"`
+
+	// Unnamed says that what is matched does not have the link's name yet.
+	Unnamed bool `json:"unnamed,omitempty"`
 
 	// Addresses become objects of their own.
 	Addresses []string `hcl:"addresses,optional" json:"-"`
@@ -34,7 +38,8 @@ type Link struct {
 	// Found is what was there before of what is managed, where the link is not opdbus' own.
 	Found *Link `json:"found,omitempty"`
 
-	ours bool // it has opdbus' mark
+	ours  bool   // it has opdbus' mark
+	taken string // the link that has the name, where another is matched
 }
 
 // existing is the kind of links that opdbus does not make.
@@ -49,7 +54,7 @@ func (l Link) Thing() string { return "link " + l.Name }
 // Same compares what is managed.
 func (l Link) Same(other state.Object) bool {
 	o, ok := other.(Link)
-	return ok && l.Name == o.Name && l.alike(o) && equal(l.Master, o.Master) && equal(l.MTU, o.MTU) && strings.EqualFold(deref(l.MAC), deref(o.MAC)) && equal(l.Up, o.Up)
+	return ok && l.Name == o.Name && l.Unnamed == o.Unnamed && l.alike(o) && equal(l.Master, o.Master) && equal(l.MTU, o.MTU) && strings.EqualFold(deref(l.MAC), deref(o.MAC)) && equal(l.Up, o.Up)
 }
 
 // alike compares what a link is made with and cannot be changed later.
@@ -136,6 +141,11 @@ func (l Link) Check(report func(attr, summary, detail string)) {
 			report("mac", "Invalid MAC address", fmt.Sprintf("%q is no MAC address of a link, such as 02:00:00:00:00:01.", *l.MAC))
 		}
 	}
+	if l.Match != nil && l.Kind != existing {
+		report("match", "Unsupported attribute", fmt.Sprintf("A link of kind %s is made by opdbus. One that is matched is of kind %s.", l.Kind, existing))
+	} else if l.Match != nil {
+		l.Match.check(report)
+	}
 	l.checkMode(report)
 	for _, a := range l.Addresses {
 		if _, err := parseAddress(a); err != nil {
@@ -146,7 +156,7 @@ func (l Link) Check(report func(attr, summary, detail string)) {
 
 // managed is what of l the link want manages.
 func (l Link) managed(want Link) Link {
-	m := Link{Name: l.Name, Kind: l.Kind}
+	m := Link{Name: l.Name, Kind: l.Kind, Unnamed: l.Unnamed}
 	keep(&m.Peer, l.Peer, want.Peer)
 	keep(&m.Parent, l.Parent, want.Parent)
 	keep(&m.VLANID, l.VLANID, want.VLANID)

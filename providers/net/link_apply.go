@@ -25,9 +25,9 @@ func (p *links) Apply(_ context.Context, before, after *Link) error {
 		if before.Found == nil {
 			return nil
 		}
-		l, e := find(before.Name)
+		l, e := before.there()
 		if err = e; e == nil && l != nil {
-			err = p.set(l, *before.Found)
+			err = errors.Join(p.set(l, *before.Found), before.Found.name(l))
 		}
 		if err != nil {
 			err = fmt.Errorf("cannot set link %s back: %w", before.Name, explained(err))
@@ -50,11 +50,14 @@ func explained(err error) error {
 
 // make makes a link be there as it is wanted.
 func (p *links) make(want Link) error {
-	there, err := find(want.Name)
+	there, err := want.there()
 	if err != nil {
 		return err
 	}
 	if there == nil {
+		if want.Match != nil {
+			return errors.New("there is no link that it matches: ip -d link shows the MAC addresses (permaddr where the link has another by now), udevadm info the paths (ID_PATH)")
+		}
 		if want.Kind == existing {
 			return errors.New("there is no such link, and opdbus does not make one of kind existing")
 		}
@@ -75,9 +78,12 @@ func (p *links) make(want Link) error {
 		switch live := described(there, all); {
 		case !live.ours:
 			return errors.New("there is one that opdbus did not make")
-		case there.Attrs().NetNsID < 0 && !as(live, want).alike(want):
+		case there.Attrs().NetNsID < 0 && !as(there, all, want).alike(want):
 			return errors.New("what it is made with cannot be changed")
 		}
+	}
+	if err := want.name(there); err != nil {
+		return err
 	}
 	return p.set(there, want)
 }

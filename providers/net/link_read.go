@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/vishvananda/netlink"
+
 	"github.com/opdbus/opdbus/state"
 )
 
@@ -46,10 +48,19 @@ func (p *links) ReadAll(_ context.Context, items []state.Item[Link]) ([]*Link, e
 	}
 	lives := make([]*Link, len(items))
 	for i, it := range items {
-		if from := all.named[it.Want.Name]; from != nil {
-			live := as(described(from, all), it.Want)
+		from, err := it.Want.locate(all)
+		if err != nil {
+			return nil, err
+		}
+		if from != nil {
+			live := as(from, all, it.Want)
 			if from.Attrs().NetNsID >= 0 { // the other end is in a namespace where it may have any name
 				live.Peer = it.Want.Peer
+			}
+			if live.Unnamed = !slices.Contains(names(from), it.Want.Name); live.Unnamed {
+				if holder := all.named[it.Want.Name]; holder != nil {
+					live.taken = holder.Attrs().Name
+				}
 			}
 			lives[i] = &live
 		}
@@ -58,8 +69,11 @@ func (p *links) ReadAll(_ context.Context, items []state.Item[Link]) ([]*Link, e
 }
 
 // as is a link in the words of what is wanted.
-func as(l, want Link) Link {
+func as(from netlink.Link, all table, want Link) Link {
+	l := described(from, all)
 	live := l.managed(want)
+	live.Name, live.Match = want.Name, want.Match
+	live.Master, live.Parent, live.Peer = all.as(live.Master, want.Master), all.as(live.Parent, want.Parent), all.as(live.Peer, want.Peer)
 	if want.Kind == existing {
 		live.Kind = existing
 	}
@@ -74,7 +88,7 @@ func (p *links) List(context.Context) ([]Link, error) {
 		return nil, err
 	}
 	var found []Link
-	for _, l := range all.named {
+	for _, l := range all.numbered {
 		found = append(found, described(l, all))
 	}
 	slices.SortFunc(found, func(a, b Link) int { return cmp.Compare(a.Name, b.Name) })
@@ -111,6 +125,9 @@ func (*links) PlanAll(_ context.Context, items []state.Planned[Link]) error {
 		if it.Live != nil && it.Live.ours && !it.Live.alike(*it.Want) {
 			return fmt.Errorf("link %s is there, and what it is made with cannot be changed: that would take its addresses and routes, and what others have put on it. Give the new one another name, or take this one out of the configuration, apply, and put it back", it.Want.Name)
 		}
+		if it.Live != nil && it.Live.taken != "" {
+			return fmt.Errorf("link %s: another link than the one that it matches has the name, %s: give yours another name, or take it out of the configuration, apply, and put it back", it.Want.Name, it.Live.taken)
+		}
 		if it.Want.Kind != existing || it.Made == nil || it.Made.Found == nil {
 			continue
 		}
@@ -118,6 +135,7 @@ func (*links) PlanAll(_ context.Context, items []state.Planned[Link]) error {
 		if it.Live != nil {
 			found = it.Live.managed(*it.Want)
 			found.overlay(*it.Made.Found)
+			found.Unnamed = found.Unnamed || it.Made.Found.Unnamed
 		}
 		items[i].Want.Found = &found
 	}

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -94,6 +95,17 @@ func clean(t testing.TB, names ...string) {
 			_ = exec.Command("ip", "link", "del", name).Run()
 		}
 	})
+}
+
+// withoutNamespace deletes a network namespace, and waits until the links have gone whose other ends were in it: the kernel takes its time.
+func withoutNamespace(t testing.TB, name string, links ...string) {
+	t.Helper()
+	_ = exec.Command("ip", "netns", "del", name).Run()
+	for _, link := range links {
+		for end := time.Now().Add(10 * time.Second); exec.Command("ip", "link", "show", link).Run() == nil; time.Sleep(10 * time.Millisecond) {
+			require.True(t, time.Now().Before(end), "link %s stays", link)
+		}
+	}
 }
 
 func kinds() state.Kinds { return Kinds(state.Host{}, sysbus.New("")) }
@@ -319,41 +331,47 @@ func TestLink(t *testing.T) {
 
 func TestChecks(t *testing.T) {
 	for want, o := range map[string]state.Checked{
-		"":                                Link{Name: "v0", Kind: "bridge", Addresses: []string{"10.0.0.1/24", "fe80::1/64"}},
-		"Invalid name of a link":          Link{Name: "a name that is long", Kind: "bridge"},
-		"kind Unknown kind of link":       Link{Name: "v0", Kind: "birdge"},
-		"Missing peer":                    Link{Name: "v0", Kind: "veth"},
-		"vlan_id Unsupported attribute":   Link{Name: "v0", Kind: "bridge", VLANID: p(1)},
-		"vlan_id Invalid vlan_id":         Link{Name: "v0", Kind: "vlan", Parent: p("e"), VLANID: p(4095)},
-		"mac Invalid MAC address":         Link{Name: "v0", Kind: "bridge", MAC: p("01:00:00:00:00:01")},
-		"mode Unknown mode":               Link{Name: "v0", Kind: "bond", Mode: p("fast")},
-		"addresses Invalid address":       Link{Name: "v0", Kind: "bridge", Addresses: []string{"10.0.0.1"}},
-		"address Invalid address":         Address{Name: "a", Link: "v0", Address: "10.0.0.256/24"},
-		"destination Invalid destination": Route{Name: "r", Destination: "10.0.0.1/8", Via: p("10.0.0.1")},
-		"via Invalid address":             Route{Name: "r", Destination: "10.0.0.0/8", Via: p("fe80::1")},
-		"A route that leads nowhere":      Route{Name: "r", Destination: "10.0.0.0/8"},
-		"table Invalid table":             Route{Name: "r", Destination: "10.0.0.0/8", Link: p("v0"), Table: p(255)},
-		"priority Invalid priority":       Rule{Name: "r", Table: p(1)},
-		"Missing table":                   Rule{Name: "r", Priority: 5},
-		"to Invalid network":              Rule{Name: "r", Priority: 5, Table: p(1), To: p("default")},
-		"fwmark Invalid fwmark":           Rule{Name: "r", Priority: 5, Table: p(1), FwMark: p(0)},
-		"Invalid name of a sysctl":        Sysctl{Name: "net/../kernel", Value: "1"},
-		"value Invalid value of a sysctl": Sysctl{Name: "net.ipv4.ip_forward", Value: "1\n2"},
-		"family Invalid family":           Rule{Name: "r", Priority: 5, Table: p(1), From: p("10.0.0.0/8"), Family: p("ipv6")},
-		"onlink Unsupported attribute":    Route{Name: "r", Destination: "10.0.0.0/8", Link: p("v0"), OnLink: p(true)},
-		"type A route that leads nowhere": Route{Name: "r", Destination: "10.0.0.0/8", Link: p("v0"), Type: p("blackhole")},
-		"master Invalid name of a link":   Link{Name: "v0", Kind: "tap", Master: p("v0")},
-		"type Unknown type of rule":       Rule{Name: "r", Priority: 5, Type: p("drop")},
-		"fwmask Unsupported attribute":    Rule{Name: "r", Priority: 5, Table: p(1), FwMask: p(1)},
-		"local Invalid address":           Link{Name: "v0", Kind: "vxlan", VNI: p(1), Local: p("here")},
-		"type Unknown type of route":      Route{Name: "r", Destination: "10.0.0.0/8", Via: p("10.0.0.1"), Type: p("drop")},
-		"from Invalid network":            Rule{Name: "r", Priority: 5, Table: p(1), From: p("10.0.0.1/8")},
-		"iif Invalid name of a link":      Rule{Name: "r", Priority: 5, Table: p(1), IIF: p("a b")},
-		"metric Invalid metric":           Route{Name: "r", Destination: "10.0.0.0/8", Via: p("10.0.0.1"), Metric: p(-1)},
-		"peer Invalid name of a link":     Link{Name: "v0", Kind: "veth", Peer: p("v0")},
-		"table Unsupported attribute":     Rule{Name: "r", Priority: 5, Table: p(1), Type: p("blackhole")},
-		"source Invalid address":          Route{Name: "r", Destination: "10.0.0.0/8", Via: p("10.0.0.1"), Source: p("me")},
-		"link Invalid name of a link":     Address{Name: "a", Link: "", Address: "10.0.0.1/24"},
+		"":                                          Link{Name: "v0", Kind: "bridge", Addresses: []string{"10.0.0.1/24", "fe80::1/64"}},
+		"Invalid name of a link":                    Link{Name: "a name that is long", Kind: "bridge"},
+		"kind Unknown kind of link":                 Link{Name: "v0", Kind: "birdge"},
+		"Missing peer":                              Link{Name: "v0", Kind: "veth"},
+		"vlan_id Unsupported attribute":             Link{Name: "v0", Kind: "bridge", VLANID: p(1)},
+		"vlan_id Invalid vlan_id":                   Link{Name: "v0", Kind: "vlan", Parent: p("e"), VLANID: p(4095)},
+		"mac Invalid MAC address":                   Link{Name: "v0", Kind: "bridge", MAC: p("01:00:00:00:00:01")},
+		"mode Unknown mode":                         Link{Name: "v0", Kind: "bond", Mode: p("fast")},
+		"addresses Invalid address":                 Link{Name: "v0", Kind: "bridge", Addresses: []string{"10.0.0.1"}},
+		"address Invalid address":                   Address{Name: "a", Link: "v0", Address: "10.0.0.256/24"},
+		"destination Invalid destination":           Route{Name: "r", Destination: "10.0.0.1/8", Via: p("10.0.0.1")},
+		"via Invalid address":                       Route{Name: "r", Destination: "10.0.0.0/8", Via: p("fe80::1")},
+		"A route that leads nowhere":                Route{Name: "r", Destination: "10.0.0.0/8"},
+		"table Invalid table":                       Route{Name: "r", Destination: "10.0.0.0/8", Link: p("v0"), Table: p(255)},
+		"priority Invalid priority":                 Rule{Name: "r", Table: p(1)},
+		"Missing table":                             Rule{Name: "r", Priority: 5},
+		"to Invalid network":                        Rule{Name: "r", Priority: 5, Table: p(1), To: p("default")},
+		"fwmark Invalid fwmark":                     Rule{Name: "r", Priority: 5, Table: p(1), FwMark: p(0)},
+		"Invalid name of a sysctl":                  Sysctl{Name: "net/../kernel", Value: "1"},
+		"value Invalid value of a sysctl":           Sysctl{Name: "net.ipv4.ip_forward", Value: "1\n2"},
+		"family Invalid family":                     Rule{Name: "r", Priority: 5, Table: p(1), From: p("10.0.0.0/8"), Family: p("ipv6")},
+		"onlink Unsupported attribute":              Route{Name: "r", Destination: "10.0.0.0/8", Link: p("v0"), OnLink: p(true)},
+		"type A route that leads nowhere":           Route{Name: "r", Destination: "10.0.0.0/8", Link: p("v0"), Type: p("blackhole")},
+		"master Invalid name of a link":             Link{Name: "v0", Kind: "tap", Master: p("v0")},
+		"type Unknown type of rule":                 Rule{Name: "r", Priority: 5, Type: p("drop")},
+		"fwmask Unsupported attribute":              Rule{Name: "r", Priority: 5, Table: p(1), FwMask: p(1)},
+		"local Invalid address":                     Link{Name: "v0", Kind: "vxlan", VNI: p(1), Local: p("here")},
+		"type Unknown type of route":                Route{Name: "r", Destination: "10.0.0.0/8", Via: p("10.0.0.1"), Type: p("drop")},
+		"from Invalid network":                      Rule{Name: "r", Priority: 5, Table: p(1), From: p("10.0.0.1/8")},
+		"iif Invalid name of a link":                Rule{Name: "r", Priority: 5, Table: p(1), IIF: p("a b")},
+		"metric Invalid metric":                     Route{Name: "r", Destination: "10.0.0.0/8", Via: p("10.0.0.1"), Metric: p(-1)},
+		"peer Invalid name of a link":               Link{Name: "v0", Kind: "veth", Peer: p("v0")},
+		"table Unsupported attribute":               Rule{Name: "r", Priority: 5, Table: p(1), Type: p("blackhole")},
+		"source Invalid address":                    Route{Name: "r", Destination: "10.0.0.0/8", Via: p("10.0.0.1"), Source: p("me")},
+		"link Invalid name of a link":               Address{Name: "a", Link: "", Address: "10.0.0.1/24"},
+		"match Empty match":                         Link{Name: "v0", Kind: existing, Match: &Match{}},
+		"match Invalid MAC address":                 matched("v0", "02:00"),
+		"match Invalid path":                        Link{Name: "v0", Kind: existing, Match: &Match{Path: p("[")}},
+		"match Unsupported attribute":               Link{Name: "v0", Kind: "bridge", Match: &Match{Path: p("pci-*")}},
+		"netns Unsupported attribute":               Port{Name: "v0", Bridge: "o0", Netns: p("blue")},
+		"netns Invalid name of a network namespace": Address{Name: "a", Link: "v0", Address: "10.0.0.1/24", Netns: p("../blue")},
 	} {
 		var found []string
 		o.Check(func(attr, summary, _ string) { found = append(found, strings.TrimSpace(attr+" "+summary)) })

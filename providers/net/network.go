@@ -52,19 +52,19 @@ type expansion struct {
 func (e *expansion) add(d state.Declared) {
 	switch o := d.Object.(type) {
 	case Link:
-		e.addresses(d, o.Name, o.Addresses)
+		e.addresses(d, o.Name, nil, o.Addresses)
 		o.Addresses = nil
 		d.Object = o
 	case Port:
-		e.addresses(d, o.Name, o.Addresses)
+		e.addresses(d, o.Name, o.Netns, o.Addresses)
 		o.Addresses = nil
 		d.Object = o
 	case WireGuard:
-		e.addresses(d, o.Name, o.Addresses)
+		e.addresses(d, o.Name, nil, o.Addresses)
 		o.Addresses = nil
 		d.Object = o
 	case Bridge:
-		e.addresses(d, o.Name, o.Addresses)
+		e.addresses(d, o.Name, nil, o.Addresses)
 		for _, name := range o.Ports {
 			up := true
 			if o.isKernels() {
@@ -82,9 +82,9 @@ func (e *expansion) add(d state.Declared) {
 	e.all = append(e.all, d)
 }
 
-func (e *expansion) addresses(d state.Declared, link string, all []string) {
+func (e *expansion) addresses(d state.Declared, link string, netns *string, all []string) {
 	for _, text := range all {
-		a := Address{Name: link + " " + text, Link: link, Address: text}
+		a := Address{Name: link + " " + text, Link: link, Address: text, Netns: netns}
 		e.part(d, "addresses", "address", a.Name, a)
 	}
 }

@@ -5,9 +5,8 @@ import (
 	"fmt"
 	"maps"
 	"net"
+	"slices"
 	"time"
-
-	"github.com/vishvananda/netlink"
 
 	"github.com/opdbus/opdbus/providers/internal/ovsdb"
 )
@@ -122,6 +121,41 @@ func keysOf(live map[string]string, want, former map[string]string) map[string]s
 	return kept
 }
 
+func asMap(m map[string]string) ovsdb.Map {
+	all := ovsdb.Map{}
+	for key, value := range m {
+		all[key] = value
+	}
+	return all
+}
+
+// mapChanges sets the keys that are wanted, and takes away those that were opdbus' and are not.
+func mapChanges(column string, live, want, was map[string]string) (all []ovsdb.Mutation) {
+	var gone ovsdb.Set
+	set := ovsdb.Map{}
+	for _, key := range slices.Sorted(maps.Keys(want)) {
+		if value, there := live[key]; !there || value != want[key] {
+			if there {
+				gone = append(gone, key) // insert leaves the value of a key that is there
+			}
+			set[key] = want[key]
+		}
+	}
+	for _, key := range slices.Sorted(maps.Keys(was)) {
+		_, wanted := want[key]
+		if _, there := live[key]; there && !wanted {
+			gone = append(gone, key)
+		}
+	}
+	if len(gone) > 0 {
+		all = append(all, ovsdb.Mutation{column, "delete", gone})
+	}
+	if len(set) > 0 {
+		all = append(all, ovsdb.Mutation{column, "insert", set})
+	}
+	return all
+}
+
 // awaitTaken waits until the switch has taken a link that has just been made, where it has a port of that name from before: it writes flags then that
 // it has read a moment earlier, by which a link that was brought up in between would be down again. Where the switch does not say, or does not
 // take it, the link stays as it is made.
@@ -140,10 +174,14 @@ func (v *vswitch) awaitTaken(name string) {
 	}
 }
 
-// linksDown are those of the links of this network namespace that are not up.
-func linksDown() (map[string]bool, error) {
-	links, err := allLinks()
-	down := map[string]bool{}
+// linksDown are the links of a network namespace, and whether they are not up.
+func linksDown(netns string) (down map[string]bool, err error) {
+	var links table
+	err = maybeInside(netns, func() (err error) {
+		links, err = allLinks()
+		return err
+	})
+	down = map[string]bool{}
 	for name, l := range links.named {
 		down[name] = l.Attrs().Flags&net.FlagUp == 0
 	}
@@ -168,16 +206,6 @@ func (v *vswitch) configure(ctx context.Context, ops []ovsdb.Operation, made []s
 		for _, i := range c.ports[name].interfaces {
 			if said := text(i, "error"); said != "" {
 				return fmt.Errorf("cannot make port %s: ovs-vswitchd says: %s", name, said)
-			}
-			if text(i, "type") != "internal" && text(i, "type") != "tap" {
-				continue
-			}
-			l, err := find(name)
-			if err == nil && l != nil { // one that was given to another network namespace is that one's to bring up
-				err = netlink.LinkSetUp(l)
-			}
-			if err != nil {
-				return fmt.Errorf("cannot bring up port %s: %w", name, err)
 			}
 		}
 	}

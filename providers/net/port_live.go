@@ -40,16 +40,30 @@ func (p *ports) ReadAll(ctx context.Context, items []state.Item[Port]) ([]*Port,
 	if err != nil {
 		return nil, err
 	}
-	down, err := linksDown()
-	if err != nil {
-		return nil, err
-	}
+	down := map[string]map[string]bool{} // of links, by their network namespace
 	lives := make([]*Port, len(items))
 	for i, it := range items {
-		if row, there := c.ports[it.Want.Name]; there {
-			live := row.described().as(it.Want)
-			live.Down = live.isLink() && down[live.Name]
-			lives[i] = &live
+		row, there := c.ports[it.Want.Name]
+		if !there {
+			continue
+		}
+		live := row.described().as(it.Want)
+		lives[i] = &live
+		if !live.isLink() {
+			continue
+		}
+		some := it.Want.netns()
+		live.Down = len(some) > 1 // unless it is found
+		for _, netns := range some {
+			if down[netns] == nil {
+				if down[netns], err = linksDown(netns); err != nil {
+					return nil, err
+				}
+			}
+			if is, there := down[netns][live.Name]; there {
+				live.Down, live.Netns = is, &netns
+				break
+			}
 		}
 	}
 	return lives, nil
@@ -121,11 +135,23 @@ func (*ports) Claim(want, live Port) (Port, error) {
 	return want, fmt.Errorf("there is a port %s already, on bridge %s, which opdbus did not make: take it away first, or give yours another name", want.Name, live.Bridge)
 }
 
-// PlanAll remembers which keys were opdbus'.
+// PlanAll remembers which keys were opdbus', and refuses links by names that the switch does not know them by.
 func (*ports) PlanAll(_ context.Context, items []state.Planned[Port]) error {
+	links, err := allLinks()
+	if err != nil {
+		return err
+	}
 	for i, it := range items {
+		if it.Want != nil && it.Want.kind() == "system" {
+			if l := links.named[it.Want.Name]; l != nil && l.Attrs().Name != it.Want.Name {
+				return fmt.Errorf("port %s: Open vSwitch knows links by the names of the kernel, which calls that one %s: declare a port of that name", it.Want.Name, l.Attrs().Name)
+			}
+		}
 		if it.Want != nil && it.Made != nil {
 			items[i].Want.former = it.Made
+			if it.Made.Netns != nil && it.Want.Netns == nil && it.Want.isLink() { // it comes back
+				items[i].Want.Netns = new(string)
+			}
 		}
 	}
 	return nil
@@ -138,7 +164,7 @@ func (p *ports) Apply(ctx context.Context, before, after *Port) error {
 
 // ApplyAll makes all changes in one transaction, and waits until ovs-vswitchd has made them.
 func (p *ports) ApplyAll(ctx context.Context, _ state.Site, changes []state.ChangeOf[Port]) error {
-	c, err := p.running(ctx)
+	c, err := p.present(ctx, changes)
 	if err != nil {
 		return err
 	}
@@ -163,11 +189,33 @@ func (p *ports) ApplyAll(ctx context.Context, _ state.Site, changes []state.Chan
 			made = append(made, after.Name)
 		case before != nil:
 			if row, there := c.ports[before.Name]; there && row.described().ours {
-				ops = append(ops, ovsdb.Mutate("Bridge", ovsdb.Of(c.bridges[row.bridge].id), ovsdb.Mutation{"ports", "delete", ovsdb.Set{row.id}}))
+				ops = append(ops, row.drop(c))
 			}
 		}
 	}
-	return p.configure(ctx, ops, made)
+	if err := p.configure(ctx, ops, made); err != nil {
+		return err
+	}
+	for _, change := range changes {
+		before, after := change.Before, change.After
+		if after == nil {
+			if _, err := abandoned(before.Name, "", before.netns()...); err != nil {
+				return fmt.Errorf("cannot delete port %s: %w", before.Name, err)
+			}
+			continue
+		}
+		if !after.isLink() {
+			continue
+		}
+		some := after.netns()
+		if before != nil {
+			some = append(some, before.netns()...)
+		}
+		if err := place(after.Name, deref(after.Netns), some...); err != nil {
+			return fmt.Errorf("cannot bring up port %s: %w", after.Name, err)
+		}
+	}
+	return nil
 }
 
 // databaseType is the type as the database has it: none for a link that is there.
@@ -217,7 +265,7 @@ func (p Port) update(c configuration, row portRow, before *Port) []ovsdb.Operati
 	var ops []ovsdb.Operation
 	if row.bridge != p.Bridge {
 		ops = append(ops,
-			ovsdb.Mutate("Bridge", ovsdb.Of(c.bridges[row.bridge].id), ovsdb.Mutation{"ports", "delete", ovsdb.Set{row.id}}),
+			row.drop(c),
 			ovsdb.Mutate("Bridge", ovsdb.Of(c.bridges[p.Bridge].id), ovsdb.Mutation{"ports", "insert", ovsdb.Set{row.id}}))
 	}
 	if columns := p.columns(); len(columns) > 0 && !live.as(p).Same(p) {

@@ -25,8 +25,9 @@ type Route struct {
 	// Found is what was there before.
 	Found *FoundRoute `json:"found,omitempty"`
 
-	former *Route // what it is made from, until it is there
-	ours   bool   // it has opdbus' mark
+	former *Route   // what it is made from, until it is there
+	ours   bool     // it has opdbus' mark
+	names  []string // all that its link has
 	found  *FoundRoute
 }
 

@@ -108,7 +108,7 @@ func describedRoute(from netlink.Route, links table) *Route {
 	link, onLink := links.name(from.LinkIndex), from.Flags&int(netlink.FLAG_ONLINK) != 0
 	r := &Route{Destination: at.destination.String(), Table: &at.table, Metric: &at.metric, Via: ipText(from.Gw), Source: ipText(from.Src), OnLink: &onLink, ours: from.Protocol == protocol}
 	if link != "" {
-		r.Link = &link
+		r.Link, r.names = &link, names(links.numbered[from.LinkIndex])
 	}
 	kind := fmt.Sprintf("%d", from.Type)
 	for name, number := range routeTypes() {
@@ -130,6 +130,9 @@ func (r *Route) as(want Route) *Route {
 	live.Via, live.Source = r.Via, r.Source
 	if want.Link != nil || r.Via == nil && deref(r.Type) == "unicast" { // those that lead nowhere lead to lo
 		live.Link = r.Link
+		if want.Link != nil && slices.Contains(r.names, *want.Link) {
+			live.Link = want.Link
+		}
 	}
 	if want.OnLink != nil || deref(r.OnLink) {
 		live.OnLink = r.OnLink
@@ -174,7 +177,7 @@ func (*routes) Claim(want, live Route) (Route, error) {
 		return want, fmt.Errorf("there is a route to %s already, over several links: set another metric", want.Destination)
 	case found.Protocol == unix.RTPROT_KERNEL:
 		return want, fmt.Errorf("the kernel has a route to %s already, by the addresses of link %s: set another metric", want.Destination, found.Link)
-	case want.Link != nil && *want.Link != found.Link:
+	case want.Link != nil && !equal(want.Link, live.Link):
 		return want, fmt.Errorf("there is a route to %s already, over link %s, which opdbus did not make: set another metric, so that both are there", want.Destination, found.Link)
 	}
 	want.Found = found

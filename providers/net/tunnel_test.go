@@ -47,7 +47,7 @@ func newFar(t *testing.T, dir string, n int, of string) far {
 	t.Cleanup(func() {
 		_ = cmd.Process.Signal(syscall.SIGTERM)
 		_ = cmd.Wait()
-		ip(t, "netns", "del", ns)
+		withoutNamespace(t, ns, link)
 	})
 	private, err := wgkey.New()
 	require.NoError(t, err)

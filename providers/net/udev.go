@@ -18,7 +18,7 @@ func awaitUdev(index int) error {
 	if _, err := os.Stat("/run/udev/control"); errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
-	ours, err := os.Readlink("/proc/self/ns/net")
+	ours, err := os.Readlink("/proc/thread-self/ns/net")
 	if err != nil {
 		return err
 	}

@@ -23,7 +23,7 @@ func (a *app) reinstateCommand() *cobra.Command {
 		Short: "Make again what went with a boot or with a daemon",
 		Long: `Makes again what opdbus owns and what goes by itself: links, addresses, routes, rules, WireGuard interfaces and settings of the
 kernel when the host boots, and flows when ovs-vswitchd ends. It takes no configuration: it makes things as they were last made. What is
-there stays as it is, unless --changed has it made so too. opdbus-network.service calls this at boot, before network.target is
+there stays as it is, unless --changed has it made so too; links that a switch's daemon has made anew, and left down, are made as they were. opdbus-network.service calls this at boot, before network.target is
 reached, and opdbus-switch.service when Open vSwitch has been started again.`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {

@@ -187,13 +187,47 @@ ovs-ofctl --no-stats dump-flows theirs; ovs-ofctl --no-stats dump-flows ovsbr0 c
 		}
 		return strings.Join(kept, "\n")
 	}
-	t.Run("the flows come back when the daemon was killed", func(t *testing.T) {
+	inNamespace := strings.Replace(switched, `port "p0"`, `port "blue_100" {
+    bridge    = "ovsbr0"
+    type      = "internal"
+    netns     = "b"
+    addresses = ["10.1.0.50/24"]
+  }
+  port "p0"`, 1)
+	t.Run("a port in a network namespace", func(t *testing.T) {
+		h := h.within(t)
+		h.config(inNamespace)
+		assert.Contains(t, h.must(5, "apply", "--auto-approve"), "there is no network namespace b: ip netns add b makes it")
+		assert.NotContains(t, h.Do("ovs-vsctl", "show"), "blue_100", "it is taken back")
+		h.must(0, "release")
+		h.Do("ip", "netns", "add", "b")
+		h.must(0, "apply", "--auto-approve")
+		assert.True(t, h.pings("b", "10.1.0.12"))
+		h.config(strings.Replace(inNamespace, `netns     = "b"`, "", 1))
+		h.must(0, "apply", "--auto-approve")
+		assert.Contains(t, h.Do("ip", "-br", "addr", "show", "up"), "10.1.0.50/24")
+		assert.NotContains(t, h.Do("ip", "-n", "b", "-br", "addr"), "10.1.0.50/24")
+		h.must(0, "plan", "--detailed-exitcode")
+		h.must(0, "undo", "--auto-approve")
+		assert.True(t, h.pings("b", "10.1.0.12"), "it is back there with its address")
+		h.must(0, "release")
+		h.config(inNamespace)
+		h.must(0, "plan", "--detailed-exitcode")
+	})
+	t.Run("the flows and links come back when the daemon was killed", func(t *testing.T) {
 		h := h.within(t)
 		h.Do("systemctl", "daemon-reload")
 		h.Do("systemctl", "start", "opdbus-switch.path")
 		h.Do("sh", "-c", "kill -9 $(cat /run/openvswitch/ovs-vswitchd.pid)")
 		eventually(t, own(flows))
 		assert.True(t, h.pings("p", "10.1.0.12"))
+		assert.True(t, h.pings("p", "10.1.0.1"), "the bridge's own link")
+		assert.True(t, h.pings("b", "10.1.0.12"), "a port's link that was in a network namespace")
+		h.must(0, "plan", "--detailed-exitcode")
+		h.config(switched)
+		h.must(0, "apply", "--auto-approve")
+		assert.NotContains(t, h.Do("ip", "-n", "b", "-br", "addr"), "blue_100")
+		h.Do("ip", "netns", "del", "b")
 		h.Do("ovs-ofctl", "add-flow", "ovsbr0", "cookie=7,priority=77,udp,udp_dst=7,actions=drop")
 	})
 	t.Run("all of it comes back with a boot", func(t *testing.T) {
