@@ -103,5 +103,5 @@ func TestPowerPrune(t *testing.T) {
 	p.must(prune()...)
 	p.end()
 	require.Len(t, p.allowed, 2)
-	p.check(t, 0)
+	p.check(t, 16)
 }

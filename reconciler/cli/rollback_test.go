@@ -32,7 +32,7 @@ func TestKillRollback(t *testing.T) {
 		run  []string
 		step int
 	}{
-		{"all", rollback(), every(t, 3)},
+		{"all", rollback(), every(t, 4)},
 		{"last", undo(), every(t, 6)},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -48,7 +48,7 @@ func TestSubvolume(t *testing.T) {
 		what string
 		run  []string
 		step int // of the points
-	}{{"a restore", base.restore(), 1}, {"a run with a set", []string{"apply", "--auto-approve", "v2"}, 4}} {
+	}{{"a restore", base.restore(), 2}, {"a run with a set", []string{"apply", "--auto-approve", "v2"}, 8}} {
 		t.Run(of.what+" is killed", func(t *testing.T) {
 			base := base.again(t)
 			killEach(t, base, every(t, of.step), of.run, func(w *world, _, after string) {
