@@ -1,9 +1,11 @@
 package cli_test
 
 import (
+	"flag"
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -19,6 +21,10 @@ import (
 
 func TestMain(m *testing.M) {
 	faulttest.Reexec()
+	// They wait for disks as long as they compute; -parallel says otherwise.
+	if err := flag.Set("test.parallel", fmt.Sprint(2*runtime.GOMAXPROCS(0))); err != nil {
+		panic(err)
+	}
 	testscript.Main(tidily{m}, map[string]func(){
 		"opdbus": func() { os.Exit(cli.Main(version, providers.All, providers.Programs(), os.Args[1:])) },
 	})
