@@ -4,6 +4,8 @@
 package net
 
 import (
+	"github.com/opdbus/opdbus/providers/internal/hostfs"
+	"github.com/opdbus/opdbus/providers/internal/marked"
 	"github.com/opdbus/opdbus/providers/internal/ovsdb"
 	"github.com/opdbus/opdbus/providers/internal/sysbus"
 	"github.com/opdbus/opdbus/state"
@@ -26,5 +28,6 @@ func kindsOf(host state.Host, bus *sysbus.Bus, v *vswitch) state.Kinds {
 		state.KindOf[Address]("net", "address", &addresses{c}),
 		state.KindOf[Route]("net", "route", &routes{c}),
 		state.KindOf[Rule]("net", "rule", &rules{c}),
+		state.KindOf[NetworkdFile]("net", persistNetworkd, &networkdFiles{marked.Files{FS: hostfs.FS{Root: host.Root}}}),
 	}
 }

@@ -38,8 +38,12 @@ type Link struct {
 	// Found is what was there before of what is managed, where the link is not opdbus' own.
 	Found *Link `json:"found,omitempty"`
 
-	ours  bool   // it has opdbus' mark
-	taken string // the link that has the name, where another is matched
+	// Networkd says that systemd-networkd may have made the link by a file of opdbus', and so without the mark.
+	Networkd bool `json:"networkd,omitempty"`
+
+	ours   bool   // it has opdbus' mark
+	marked bool   // it is to have the mark, although networkd may have made it
+	taken  string // the link that has the name, where another is matched
 }
 
 // existing is the kind of links that opdbus does not make.
@@ -54,7 +58,7 @@ func (l Link) Thing() string { return "link " + l.Name }
 // Same compares what is managed.
 func (l Link) Same(other state.Object) bool {
 	o, ok := other.(Link)
-	return ok && l.Name == o.Name && l.Unnamed == o.Unnamed && l.alike(o) && equal(l.Master, o.Master) && equal(l.MTU, o.MTU) && strings.EqualFold(deref(l.MAC), deref(o.MAC)) && equal(l.Up, o.Up)
+	return ok && l.Name == o.Name && l.Unnamed == o.Unnamed && l.Networkd == o.Networkd && l.alike(o) && equal(l.Master, o.Master) && equal(l.MTU, o.MTU) && strings.EqualFold(deref(l.MAC), deref(o.MAC)) && equal(l.Up, o.Up)
 }
 
 // alike compares what a link is made with and cannot be changed later.

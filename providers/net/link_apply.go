@@ -17,7 +17,7 @@ func (p *links) Apply(_ context.Context, before, after *Link) error {
 	var err error
 	switch {
 	case after != nil:
-		if err = p.make(*after); err != nil {
+		if err = p.make(before, *after); err != nil {
 			err = fmt.Errorf("cannot make link %s: %w", after.Name, explained(err))
 		}
 	case before == nil:
@@ -49,7 +49,7 @@ func explained(err error) error {
 }
 
 // make makes a link be there as it is wanted.
-func (p *links) make(want Link) error {
+func (p *links) make(before *Link, want Link) error {
 	there, err := want.there()
 	if err != nil {
 		return err
@@ -76,10 +76,14 @@ func (p *links) make(want Link) error {
 			return err
 		}
 		switch live := described(there, all); {
-		case !live.ours:
+		case !live.own(&want) && !live.own(before):
 			return errors.New("there is one that opdbus did not make")
 		case there.Attrs().NetNsID < 0 && !as(there, all, want).alike(want):
 			return errors.New("what it is made with cannot be changed")
+		case !live.ours:
+			if err := netlink.LinkSetAlias(there, mark); err != nil {
+				return err
+			}
 		}
 	}
 	if err := want.name(there); err != nil {
@@ -226,7 +230,15 @@ func (*links) remove(made Link) error {
 	if err != nil {
 		return err
 	}
-	if l != nil && isMark(l.Attrs().Alias) {
+	ours := l != nil && isMark(l.Attrs().Alias)
+	if l != nil && !ours && made.Networkd {
+		all, err := around(l)
+		if err != nil {
+			return err
+		}
+		ours = described(l, all).own(&made)
+	}
+	if ours {
 		if err := netlink.LinkDel(l); err != nil && !gone(err) {
 			return err
 		}

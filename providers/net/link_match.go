@@ -37,7 +37,12 @@ func (m Match) check(report func(attr, summary, detail string)) {
 	}
 }
 
-// How well a link fits. What is made on a link, or takes it in, has its mac; none of these has one of its own that stays.
+// borrowers are the kinds of links that have the mac of another, which they are made on or have taken in.
+func borrowers() []string {
+	return []string{"vlan", "macvlan", "macvtap", "ipvlan", "bond", "team", "bridge"}
+}
+
+// How well a link fits.
 const (
 	unfit = iota
 	byMAC
@@ -54,7 +59,7 @@ func (m Match) fits(l netlink.Link) (int, error) {
 			return unfit, err
 		case at.PermHWAddr.String() == mac.String():
 			fit = byPermanentMAC
-		case at.HardwareAddr.String() != mac.String(), slices.Contains([]string{"vlan", "macvlan", "macvtap", "ipvlan", "bond", "team", "bridge"}, l.Type()):
+		case at.HardwareAddr.String() != mac.String(), slices.Contains(borrowers(), l.Type()):
 			return unfit, nil
 		}
 	}

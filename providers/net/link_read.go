@@ -78,6 +78,7 @@ func as(from netlink.Link, all table, want Link) Link {
 		live.Kind = existing
 	}
 	live.ours, live.Found = l.ours, want.Found
+	live.Networkd = want.Networkd || want.marked && !l.ours
 	return live
 }
 
@@ -103,7 +104,7 @@ func (*links) Owns(made *Link, live Link) bool {
 	case made.Kind == existing:
 		return made.Found != nil && !live.managed(*made.Found).Same(*made.Found)
 	}
-	return live.ours
+	return live.own(made)
 }
 
 // Claim keeps what is found where opdbus is not to make the link.
@@ -122,7 +123,8 @@ func (*links) PlanAll(_ context.Context, items []state.Planned[Link]) error {
 		if it.Want == nil {
 			continue
 		}
-		if it.Live != nil && it.Live.ours && !it.Live.alike(*it.Want) {
+		items[i].Want.marked = it.Made != nil && it.Made.Networkd && !it.Want.Networkd
+		if it.Live != nil && it.Live.own(it.Made) && !it.Live.alike(*it.Want) {
 			return fmt.Errorf("link %s is there, and what it is made with cannot be changed: that would take its addresses and routes, and what others have put on it. Give the new one another name, or take this one out of the configuration, apply, and put it back", it.Want.Name)
 		}
 		if it.Live != nil && it.Live.taken != "" {

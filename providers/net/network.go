@@ -9,8 +9,11 @@ import (
 	"github.com/opdbus/opdbus/state"
 )
 
-// A Network is a network block's own attributes, of which there are none.
-type Network struct{}
+// A Network is a network block's own attributes.
+type Network struct {
+	// Persist says what brings the network up at boot besides opdbus-network.service.
+	Persist *string `hcl:"persist,optional" json:"persist,omitempty"`
+}
 
 // Key is empty: a node has one.
 func (Network) Key() string { return "" }
@@ -23,7 +26,7 @@ func (*networks) Apply(context.Context, *Network, *Network) error { return nil }
 
 // Expand puts what is declared into the order in which it can be made, whatever the order of the blocks, and makes each address of a
 // link an object of its own: it comes and goes by itself, and what others have added to the link is nobody's business.
-func (*networks) Expand(_ context.Context, _ *state.Config, node *state.Node, _ Network) state.Diagnostics {
+func (*networks) Expand(_ context.Context, _ *state.Config, node *state.Node, self Network) state.Diagnostics {
 	e := expansion{node: node, declared: map[string]state.Object{}}
 	for _, d := range node.Objects {
 		e.declared[d.Addr.Kind+" "+d.Addr.Key] = d.Object
@@ -37,7 +40,8 @@ func (*networks) Expand(_ context.Context, _ *state.Config, node *state.Node, _ 
 	slices.SortStableFunc(all, func(a, b state.Declared) int {
 		return cmp.Or(rank(a, depth)-rank(b, depth), depth[deref(linkOf(a))]-depth[deref(linkOf(b))])
 	})
-	node.Objects = all
+	e.persist(self.Persist)
+	node.Objects = e.all
 	return e.diags
 }
 

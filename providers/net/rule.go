@@ -27,8 +27,12 @@ type Rule struct {
 	// Found says that the rule was there before.
 	Found bool `json:"found,omitempty"`
 
+	// Networkd says that a file of opdbus' has systemd-networkd make the rule. It is as that makes it, so without the mark.
+	Networkd bool `json:"networkd,omitempty"`
+
 	former *Rule // what it is made from, until it is there
-	ours   bool  // it has opdbus' mark
+	has    int   // the protocol that it has, by which opdbus' own are known
+	marked bool  // it is to have the mark, which it had not while networkd was to make it
 }
 
 // Key is the label.
@@ -40,7 +44,7 @@ func (r Rule) Thing() string { return fmt.Sprintf("rule %+v", r.sense()) }
 // Same compares what the rules say.
 func (r Rule) Same(other state.Object) bool {
 	o, ok := other.(Rule)
-	return ok && r.sense() == o.sense()
+	return ok && r.sense() == o.sense() && r.Networkd == o.Networkd
 }
 
 // A sense is what a rule says. The kernel changes none: there is another then.

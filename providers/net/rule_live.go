@@ -97,25 +97,28 @@ func (p *rules) ReadAll(_ context.Context, items []state.Item[Rule]) ([]*Rule, e
 	for i, it := range items {
 		live := it.Want
 		live.former = nil
-		ours, is := there[live.sense()]
+		has, is := there[live.sense()]
 		if former := it.Want.former; !is && former != nil {
 			live = *former
-			ours, is = there[live.sense()]
+			has, is = there[live.sense()]
 		}
 		if is {
-			live.ours = ours
+			live.has = has
+			live.Networkd = live.lacks(has)
 			lives[i] = &live
 		}
 	}
 	return lives, nil
 }
 
-// all is what the rules say that there are, and whether opdbus made them.
-func (*rules) all() (map[sense]bool, error) {
+// all is what the rules say that there are, with their protocols; of several that say the same, opdbus' own.
+func (*rules) all() (map[sense]int, error) {
 	list, err := listRules()
-	there := map[sense]bool{}
+	there := map[sense]int{}
 	for _, r := range list {
-		there[r.sense] = there[r.sense] || r.protocol == protocol
+		if there[r.sense] != protocol {
+			there[r.sense] = r.protocol
+		}
 	}
 	return there, err
 }
@@ -197,14 +200,14 @@ func describedRule(s sense) Rule {
 }
 
 // Owns says whether the rule is opdbus' own.
-func (*rules) Owns(made *Rule, live Rule) bool { return made != nil && live.ours }
+func (*rules) Owns(made *Rule, live Rule) bool { return made != nil && made.own(live.has) }
 
 // Claim takes over a rule that is there: it stays when it is no longer wanted.
 func (*rules) Claim(want, live Rule) (Rule, error) {
-	if !want.Same(live) {
+	if want.sense() != live.sense() {
 		return want, fmt.Errorf("rule %s was there before opdbus came, and stays: give the other rule a name of its own", live.Name)
 	}
-	want.Found = true
+	want.Found, want.Networkd = true, live.Networkd
 	return want, nil
 }
 
@@ -214,8 +217,12 @@ func (*rules) PlanAll(_ context.Context, items []state.Planned[Rule]) error {
 		if it.Want == nil || it.Made == nil {
 			continue
 		}
-		if it.Made.Same(*it.Want) {
+		if it.Made.sense() == it.Want.sense() {
 			items[i].Want.Found = it.Made.Found
+			items[i].Want.marked = it.Made.Networkd && !it.Want.Networkd
+			if it.Made.Found {
+				items[i].Want.Networkd = it.Made.Networkd
+			}
 		} else {
 			items[i].Want.former = it.Made
 		}
@@ -230,14 +237,25 @@ func (p *rules) Apply(_ context.Context, before, after *Rule) error {
 		return err
 	}
 	if after != nil {
-		if _, is := there[after.sense()]; !is {
+		has, is := there[after.sense()]
+		switch {
+		case is && has != after.protocol() && (after.own(has) || before != nil && before.sense() == after.sense() && before.own(has)):
+			if err := after.remark(has); err != nil {
+				return fmt.Errorf("cannot mark rule %s: %w", after.Name, err)
+			}
+		case !is:
 			if err := netlink.RuleAdd(after.request()); err != nil && !errors.Is(err, unix.EEXIST) {
 				return fmt.Errorf("cannot add rule %s: %w", after.Name, err)
 			}
 		}
 	}
-	if before != nil && (after == nil || !after.Same(*before)) && there[before.sense()] {
-		if err := netlink.RuleDel(before.request()); err != nil && !gone(err) {
+	if before == nil || after != nil && after.sense() == before.sense() {
+		return nil
+	}
+	if has, is := there[before.sense()]; is && before.own(has) {
+		of := before.request()
+		of.Protocol = uint8(has)
+		if err := netlink.RuleDel(of); err != nil && !gone(err) {
 			return fmt.Errorf("cannot take away rule %s: %w", before.Name, err)
 		}
 	}
@@ -248,7 +266,7 @@ func (r Rule) request() *netlink.Rule {
 	s := r.sense()
 	rule := netlink.NewRule()
 	rule.Priority, rule.Family, rule.Table, rule.IifName, rule.OifName = s.priority, s.family, s.table, s.iif, s.oif
-	rule.Protocol, rule.Type = protocol, uint8(s.kind)
+	rule.Protocol, rule.Type = uint8(r.protocol()), uint8(s.kind)
 	if s.from.IsValid() {
 		rule.Src = netOf(s.from)
 	}

@@ -18,11 +18,7 @@ func awaitUdev(index int) error {
 	if _, err := os.Stat("/run/udev/control"); errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
-	ours, err := os.Readlink("/proc/thread-self/ns/net")
-	if err != nil {
-		return err
-	}
-	if first, err := os.Readlink("/proc/1/ns/net"); err != nil || first != ours {
+	if !isHostsNetwork() {
 		return nil
 	}
 	for end := time.Now().Add(udevPatience); time.Now().Before(end); time.Sleep(2 * time.Millisecond) {

@@ -9,7 +9,7 @@ func networkUnitText(dir, program string) string {
 	return fmt.Sprintf(`[Unit]
 Description=Bring up the network that opdbus made
 RequiresMountsFor=%s
-After=opdbus-recover.service dbus.socket network-pre.target ovsdb-server.service ovs-vswitchd.service
+After=opdbus-recover.service dbus.socket network-pre.target systemd-networkd.service ovsdb-server.service ovs-vswitchd.service
 Before=network.target
 Wants=network.target
 ConditionFileIsExecutable=%s
