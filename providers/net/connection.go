@@ -2,132 +2,107 @@ package net
 
 import (
 	"context"
-	"net/netip"
 	"slices"
 	"sync"
 
 	"github.com/vishvananda/netlink"
 
 	"github.com/opdbus/opdbus/providers/internal/management"
+	"github.com/opdbus/opdbus/providers/internal/ovsdb"
 )
 
 // A connection is the one over which somebody runs opdbus, and what of the network carries it.
 type connection struct {
-	peer, local netip.Addr
-	links       map[string]bool // by which its packets go, and what these are made on
-	way         slot            // the route that they take
+	*management.Path
+	way slot // the route that its packets take
 }
 
 // connections find it out once, when they are asked first.
 type connections struct {
+	client *ovsdb.Client
+
 	once  sync.Once
 	found *connection
 	err   error
 }
 
 // get is the connection; nil where opdbus was not started over the network.
-func (c *connections) get() (*connection, error) {
+func (c *connections) get(ctx context.Context) (*connection, error) {
 	c.once.Do(func() {
-		if peer, local, ok := management.Connection(); ok {
-			c.found, c.err = carriers(peer, local)
+		path, err := management.Find(ctx, c.client)
+		if c.err = err; err == nil && path != nil {
+			c.found = &connection{path, slotOf(path.Route)}
 		}
 	})
 	return c.found, c.err
 }
 
-func carriers(peer, local netip.Addr) (*connection, error) {
-	if peer.IsLoopback() {
-		return nil, nil
-	}
-	routes, err := netlink.RouteGetWithOptions(peer.AsSlice(), &netlink.RouteGetOptions{FIBMatch: true})
-	if err != nil || len(routes) == 0 { // there is no way to it any more, or it came over something else
-		return nil, nil
-	}
-	all, err := allLinks()
-	if err != nil {
-		return nil, err
-	}
-	c := &connection{peer: peer, local: local, links: map[string]bool{}, way: slotOf(routes[0])}
-	var on func(index int)
-	on = func(index int) {
-		l := all.numbered[index]
-		if l == nil || c.links[l.Attrs().Name] {
-			return
-		}
-		for _, name := range names(l) {
-			c.links[name] = true
-		}
-		if l.Attrs().NetNsID < 0 && l.Type() != "veth" {
-			on(l.Attrs().ParentIndex)
-		}
-		for _, port := range all.numbered {
-			if port.Attrs().MasterIndex == index {
-				on(port.Attrs().Index)
-			}
-		}
-	}
-	on(routes[0].LinkIndex)
-	for _, hop := range routes[0].MultiPath {
-		on(hop.LinkIndex)
-	}
-	return c, nil
-}
-
 func (c *connection) carries(what string) string {
-	return what + " your connection from " + c.peer.String()
+	return what + " your connection from " + c.Peer.String()
 }
 
 // Endangers says of links that they carry the connection.
-func (p *links) Endangers(_ context.Context, before, after *Link) (string, error) {
-	c, err := p.connections.get()
-	if err != nil || c == nil || before == nil || !c.links[before.Name] {
+func (p *links) Endangers(ctx context.Context, before, after *Link) (string, error) {
+	c, err := p.connections.get(ctx)
+	if err != nil || c == nil || before == nil {
 		return "", err
+	}
+	name := before.Name
+	if before.Match != nil { // it may not have the name yet
+		l, err := before.there()
+		if err != nil || l == nil {
+			return "", err
+		}
+		name = l.Attrs().Name
+	}
+	if !c.Links[name] && !c.Ports[name] {
+		return "", nil
 	}
 	return c.carries("carries"), nil
 }
 
-// Endangers says of bridges that their own link carries the connection.
-func (p *bridges) Endangers(_ context.Context, before, after *Bridge) (string, error) {
-	c, err := p.connections.get()
-	if err != nil || c == nil || before == nil || !c.links[before.Name] {
+// Endangers says of bridges that one of their ports, such as their own link, carries the connection.
+func (p *bridges) Endangers(ctx context.Context, before, after *Bridge) (string, error) {
+	c, err := p.connections.get(ctx)
+	if err != nil || c == nil || before == nil || !c.Bridges[before.Name] {
 		return "", err
 	}
 	return c.carries("carries"), nil
 }
 
 // Endangers says of ports that they are the link of the connection, which is the switch's then, or are on the bridge that carries it.
-func (p *ports) Endangers(_ context.Context, before, after *Port) (string, error) {
-	c, err := p.connections.get()
+func (p *ports) Endangers(ctx context.Context, before, after *Port) (string, error) {
+	c, err := p.connections.get(ctx)
 	if err != nil || c == nil {
 		return "", err
 	}
 	switch {
-	case before != nil && c.links[before.Name], after != nil && c.links[after.Name]:
+	case before != nil && c.Links[before.Name], after != nil && c.Links[after.Name]:
 		return c.carries("is the link of"), nil
-	case before != nil && c.links[before.Bridge]: // one that only comes cuts nothing
+	case before != nil && c.Bridges[before.Bridge]: // one that only comes cuts nothing
 		return c.carries("is on the bridge of"), nil
 	}
 	return "", nil
 }
 
 // Endangers says of addresses that the connection is to them, or that what is near it is found by them.
-func (p *addresses) Endangers(_ context.Context, before, after *Address) (string, error) {
-	c, err := p.connections.get()
+func (p *addresses) Endangers(ctx context.Context, before, after *Address) (string, error) {
+	c, err := p.connections.get(ctx)
 	switch {
 	case err != nil || c == nil:
-	case before != nil && (after == nil || !after.Same(*before)) && before.prefix().Addr() == c.local:
+	case before != nil && (after == nil || !after.Same(*before)) && before.prefix().Addr() == c.Local:
 		return c.carries("is the end of"), nil
-	case before != nil && (after == nil || !after.Same(*before)) && c.links[before.Link]:
+	case before != nil && (after == nil || !after.Same(*before)) && c.Links[before.Link]:
 		return c.carries("is on the link of"), nil
-	case after != nil && before == nil && !c.links[after.Link] && after.prefix().Masked().Contains(c.peer):
+	case after != nil && before == nil && !c.Links[after.Link] && after.prefix().Masked().Contains(c.Peer):
 		return c.carries("draws to link " + after.Link), nil
 	}
 	return "", err
 }
 
 // Endangers says of routes that the connection's packets take them, or will.
-func (p *routes) Endangers(_ context.Context, before, after *Route) (string, error) {
-	c, err := p.connections.get()
+func (p *routes) Endangers(ctx context.Context, before, after *Route) (string, error) {
+	c, err := p.connections.get(ctx)
 	if err != nil || c == nil {
 		return "", err
 	}
@@ -137,7 +112,7 @@ func (p *routes) Endangers(_ context.Context, before, after *Route) (string, err
 		}
 		at := r.slot()
 		nearer := at.destination.Bits() - c.way.destination.Bits()
-		return at.table == c.way.table && at.destination.Contains(c.peer) && (nearer > 0 || nearer == 0 && at.metric <= c.way.metric)
+		return at.table == c.way.table && at.destination.Contains(c.Peer) && (nearer > 0 || nearer == 0 && at.metric <= c.way.metric)
 	}
 	if takes(before) || takes(after) {
 		return c.carries("is the way of"), nil
@@ -146,8 +121,8 @@ func (p *routes) Endangers(_ context.Context, before, after *Route) (string, err
 }
 
 // Endangers says of rules that they are about the connection's packets, which have no mark that is known.
-func (p *rules) Endangers(_ context.Context, before, after *Rule) (string, error) {
-	c, err := p.connections.get()
+func (p *rules) Endangers(ctx context.Context, before, after *Rule) (string, error) {
+	c, err := p.connections.get(ctx)
 	if err != nil || c == nil {
 		return "", err
 	}
@@ -156,8 +131,8 @@ func (p *rules) Endangers(_ context.Context, before, after *Rule) (string, error
 			return false
 		}
 		s := r.sense()
-		return (s.family == netlink.FAMILY_V6) == c.peer.Is6() && s.mark == 0 && slices.Contains([]string{"", "lo"}, s.iif) && (s.oif == "" || c.links[s.oif]) &&
-			(!s.from.IsValid() || s.from.Contains(c.local)) && (!s.to.IsValid() || s.to.Contains(c.peer))
+		return (s.family == netlink.FAMILY_V6) == c.Peer.Is6() && s.mark == 0 && slices.Contains([]string{"", "lo"}, s.iif) && (s.oif == "" || c.Links[s.oif]) &&
+			(!s.from.IsValid() || s.from.Contains(c.Local)) && (!s.to.IsValid() || s.to.Contains(c.Peer))
 	}
 	if about(before) || about(after) {
 		return c.carries("says by which table goes"), nil

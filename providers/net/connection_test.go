@@ -13,7 +13,7 @@ import (
 func TestConnection(t *testing.T) {
 	clean(t, "c0", "c1")
 	for _, command := range []string{
-		"link add c0 type bridge", "link add c1 master c0 type veth peer name c2", "link set c0 up", "addr add 192.0.2.9/24 dev c0",
+		"link add c0 type bridge", "link add c1 address 02:00:00:00:00:c1 master c0 type veth peer name c2", "link set c0 up", "addr add 192.0.2.9/24 dev c0",
 		"addr add 198.51.100.9/24 dev c0", "route add 203.0.113.0/24 via 192.0.2.1",
 	} {
 		ip(t, strings.Fields(command)...)
@@ -31,6 +31,7 @@ func TestConnection(t *testing.T) {
 	}{
 		{"203.0.113.5", "link", link("c0"), wider, "carries"},
 		{"203.0.113.5", "link", link("c1"), nil, "carries"},
+		{"203.0.113.5", "link", matched("wan", "02:00:00:00:00:c1"), nil, "carries"},
 		{"203.0.113.5", "link", nil, link("c3"), ""},
 		{"203.0.113.5", "link", link("c2"), nil, ""},
 		{"203.0.113.5", "address", address("c0", "192.0.2.9/24"), nil, "is the end of"},

@@ -17,7 +17,7 @@ func Kinds(host state.Host, bus *sysbus.Bus) state.Kinds {
 }
 
 func kindsOf(host state.Host, bus *sysbus.Bus, v *vswitch) state.Kinds {
-	c := &connections{}
+	c := &connections{client: v.client}
 	return state.Kinds{
 		state.KindOf[Network]("net", state.NetworkNode, &networks{}),
 		state.KindOf[Sysctl]("net", "sysctl", &sysctls{host.Path("/proc/sys")}),

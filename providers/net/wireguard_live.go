@@ -239,9 +239,9 @@ func (*wireguards) Disturbs(before, after *WireGuard) []string {
 }
 
 // Endangers says of interfaces that they carry the connection.
-func (p *wireguards) Endangers(_ context.Context, before, after *WireGuard) (string, error) {
-	c, err := p.connections.get()
-	if err != nil || c == nil || before == nil || !c.links[before.Name] {
+func (p *wireguards) Endangers(ctx context.Context, before, after *WireGuard) (string, error) {
+	c, err := p.connections.get(ctx)
+	if err != nil || c == nil || before == nil || !c.Links[before.Name] {
 		return "", err
 	}
 	return c.carries("carries"), nil

@@ -2,36 +2,35 @@ package openflow
 
 import (
 	"context"
-	"net"
-	"net/netip"
 
-	"github.com/vishvananda/netlink"
+	"github.com/opdbus/opdbus/providers/internal/management"
 )
 
-// carrier is the bridge by which packets to an address go; empty where they go by another link. It is found out once.
-func (s *vswitch) carrier(ctx context.Context, to netip.Addr) (string, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.carries != nil {
-		return *s.carries, nil
+// path is what carries the connection over which somebody runs opdbus; nil for none. It is found out once.
+func (s *vswitch) path(ctx context.Context) (*management.Path, error) {
+	s.looked.Do(func() { s.carries, s.unknown = management.Find(ctx, s.client) })
+	return s.carries, s.unknown
+}
+
+// Endangers says of flows that they are on a bridge by which the connection goes.
+func (p *flows) Endangers(ctx context.Context, before, after *Flow) (string, error) {
+	c, err := p.path(ctx)
+	if err != nil || c == nil {
+		return "", err
 	}
-	found := ""
-	routes, err := netlink.RouteGet(to.AsSlice())
-	if err == nil && len(routes) > 0 { // otherwise there is no way to it any more
-		link, err := net.InterfaceByIndex(routes[0].LinkIndex)
-		if err != nil {
-			return "", err
-		}
-		known, err := s.bridges(ctx)
-		if err != nil {
-			return "", err
-		}
-		for name, b := range known {
-			if _, is := b.ports[link.Name]; is || name == link.Name {
-				found = name
-			}
+	for _, f := range []*Flow{before, after} {
+		if f != nil && c.Bridges[f.Bridge] {
+			return "is on the bridge of your connection from " + c.Peer.String(), nil
 		}
 	}
-	s.carries = &found
-	return found, nil
+	return "", nil
+}
+
+// Endangers says of bridges that flows of somebody else's go by which the connection may.
+func (p *bridges) Endangers(ctx context.Context, before, after *Bridge) (string, error) {
+	c, err := p.path(ctx)
+	if err != nil || c == nil || before == nil || after == nil || !c.Bridges[after.Name] || len(before.Foreign) <= len(after.Foreign) {
+		return "", err
+	}
+	return "takes flows from the bridge of your connection from " + c.Peer.String(), nil
 }

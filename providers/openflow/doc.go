@@ -1,6 +1,6 @@
 // Package openflow looks after the flows of Open vSwitch's bridges (OpenFlow 1.3 and later). What a flow says is parsed, and written to the
 // switch, by ovs-ofctl(8), the reference implementation: all flows of a bridge in one bundle, which the switch carries out whole or not at
-// all. It may import state, providers/internal/* and vishvananda/netlink.
+// all. It may import state and providers/internal/*.
 //
 // On the switch a flow of opdbus' has a cookie that begins with cookiePrefix and goes on with a digest of its name, so that it is known by it
 // whatever becomes of the rest of it. Flows are not in the switch's database: they go with ovs-vswitchd.

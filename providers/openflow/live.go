@@ -11,7 +11,6 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/opdbus/opdbus/providers/internal/management"
 	"github.com/opdbus/opdbus/providers/internal/ofctl"
 	"github.com/opdbus/opdbus/state"
 )
@@ -304,21 +303,3 @@ func foreign(all []onSwitch) []string {
 
 // Volatile says that flows go with ovs-vswitchd, for state.Volatile.
 func (*flows) Volatile() {}
-
-// Endangers says of flows that they are on the bridge whose link, or one of whose ports, carries the connection.
-func (p *flows) Endangers(ctx context.Context, before, after *Flow) (string, error) {
-	peer, _, ok := management.Connection()
-	if !ok || peer.IsLoopback() {
-		return "", nil
-	}
-	carrier, err := p.carrier(ctx, peer)
-	if err != nil || carrier == "" {
-		return "", err
-	}
-	for _, f := range []*Flow{before, after} {
-		if f != nil && f.Bridge == carrier {
-			return "is on the bridge of your connection from " + peer.String(), nil
-		}
-	}
-	return "", nil
-}

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/opdbus/opdbus/providers/internal/management"
 	"github.com/opdbus/opdbus/providers/internal/ofctl"
 	"github.com/opdbus/opdbus/providers/internal/ovsdb"
 )
@@ -19,9 +20,12 @@ type vswitch struct {
 	client *ovsdb.Client
 	dir    string
 
-	mu      sync.Mutex
-	parsed  map[string]onSwitch // by version and text
-	carries *string             // the bridge of the connection over which opdbus runs, once it is known
+	mu     sync.Mutex
+	parsed map[string]onSwitch // by version and text
+
+	looked  sync.Once
+	carries *management.Path
+	unknown error
 }
 
 func newSwitch(client *ovsdb.Client, dir string) *vswitch {

@@ -57,7 +57,7 @@ func (f *runFlags) check() error {
 func (f *runFlags) mayEndanger(plan *state.Plan) error {
 	for _, np := range plan.Nodes {
 		if len(np.Endangers) > 0 && f.confirmTimeout == 0 && !f.allowLockout {
-			return fmt.Errorf("the plan could lock you out: %s %s. Nothing was changed. With --confirm-timeout 60s it is taken back unless you can still run opdbus confirm; --allow-lockout does without", np.Addr, np.Endangers[0])
+			return &codeError{exitRefused, fmt.Errorf("the plan could lock you out: %s %s. Nothing was changed. With --confirm-timeout 60s it is taken back unless you can still run opdbus confirm; --allow-lockout does without", np.Addr, np.Endangers[0])}
 		}
 	}
 	return nil

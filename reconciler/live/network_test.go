@@ -144,7 +144,7 @@ func TestNetwork(t *testing.T) {
 		assert.Zero(t, code)
 		assert.Contains(t, said, `link["br0"] carries your connection from 10.0.0.2`)
 		code, said = over("apply --auto-approve")
-		assert.Equal(t, 1, code)
+		assert.Equal(t, 8, code)
 		assert.Contains(t, said, "the plan could lock you out")
 		require.Equal(t, after, h.network())
 		code, said = over("apply --auto-approve --confirm-timeout 1s")

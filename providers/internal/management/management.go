@@ -1,4 +1,5 @@
-// Package management finds out over which connection somebody runs opdbus. It may import the standard library.
+// Package management finds out over which connection somebody runs opdbus, and by what of the host's network that goes. It may import
+// providers/internal/ovsdb and vishvananda/netlink.
 package management
 
 import (
