@@ -45,6 +45,10 @@ with 2 when something differs by then, and 0 otherwise.`,
 			if r.Key, err = secretKey(r); err != nil {
 				return err
 			}
+			if s, err := openStore(r); err == nil && s == nil && !asJSON && !watch {
+				fmt.Fprintf(a.out, "There is no store %s yet, and so nothing that opdbus made.\n", r.Host.Store)
+				return nil
+			}
 			if watch {
 				return a.watch(c.Context(), r, addrs, asJSON, verbose)
 			}
