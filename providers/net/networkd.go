@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"path"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -143,6 +144,19 @@ func (p *networkdFiles) PlanAll(_ context.Context, items []state.Planned[Network
 		}
 	}
 	return nil
+}
+
+// Disturbs says so where nothing reads the files.
+func (p *networkdFiles) Disturbs(_, after *NetworkdFile) []string {
+	for _, dir := range []string{"/etc/systemd/system", "/run/systemd/system", "/run/systemd/generator"} {
+		if enabled, _ := filepath.Glob(p.files.FS.Root + dir + "/*.wants/systemd-networkd.service"); len(enabled) > 0 {
+			after = nil
+		}
+	}
+	if after == nil {
+		return nil
+	}
+	return []string{"is written for systemd-networkd.service, which is not enabled"}
 }
 
 // Accept cannot be: no block says what is in the files.

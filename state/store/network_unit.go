@@ -2,8 +2,8 @@ package store
 
 import "fmt"
 
-// networkUnitText is the unit that makes again, at boot, what of the network goes with a boot. It comes after Open vSwitch, which brings up
-// its own bridges, and after the bus, over which devices in userspace are started; and before whatever waits for the network. It tries again, as a
+// networkUnitText is the unit that makes again, at boot, what of the network goes with a boot. It comes after systemd-networkd, which is to make what it has
+// files for, and where it has not done so by then, finds it made; after Open vSwitch, which brings up its own bridges, and after the bus, over which devices in userspace are started; and before whatever waits for the network. It tries again, as a
 // run that was cut off may have to be recovered first, which may take several attempts.
 func networkUnitText(dir, program string) string {
 	return fmt.Sprintf(`[Unit]
