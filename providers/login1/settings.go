@@ -166,26 +166,7 @@ func (*settings) Claim(want, live Settings) (Settings, error) {
 
 // PlanAll notes which directories are to be made.
 func (p *settings) PlanAll(_ context.Context, items []state.Planned[Settings]) error {
-	var made []string
-	for _, it := range items {
-		if it.Made != nil {
-			made = append(made, it.Made.Parents...)
-		}
-	}
-	for i, it := range items {
-		switch {
-		case it.Want == nil:
-		case it.Made != nil:
-			items[i].Want.Parents = it.Made.Parents
-		default:
-			parents, err := p.files.Parents(it.Want.path(), made)
-			if err != nil {
-				return err
-			}
-			items[i].Want.Parents = parents
-		}
-	}
-	return nil
+	return marked.NoteParents(p.files, items, func(o *Settings) (string, *[]string) { return o.path(), &o.Parents })
 }
 
 // Disturbs says that logind takes note at once.

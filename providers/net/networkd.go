@@ -124,26 +124,7 @@ func (*networkdFiles) Claim(want, live NetworkdFile) (NetworkdFile, error) {
 
 // PlanAll notes which directories are to be made.
 func (p *networkdFiles) PlanAll(_ context.Context, items []state.Planned[NetworkdFile]) error {
-	var made []string
-	for _, it := range items {
-		if it.Made != nil {
-			made = append(made, it.Made.Parents...)
-		}
-	}
-	for i, it := range items {
-		switch {
-		case it.Want == nil:
-		case it.Made != nil:
-			items[i].Want.Parents = it.Made.Parents
-		default:
-			parents, err := p.files.Parents(it.Want.path(), made)
-			if err != nil {
-				return err
-			}
-			items[i].Want.Parents = parents
-		}
-	}
-	return nil
+	return marked.NoteParents(p.files, items, func(o *NetworkdFile) (string, *[]string) { return o.path(), &o.Parents })
 }
 
 // Disturbs says so where nothing reads the files.

@@ -1,6 +1,6 @@
 // Package marked looks after configuration files that opdbus writes whole, such as drop-ins of a service: their first line says who
-// wrote them, so that a file of somebody else's is told apart and left alone. It may import the standard library, hostfs and
-// golang.org/x/sys/unix.
+// wrote them, so that a file of somebody else's is told apart and left alone. It may import the standard library, state, hostfs
+// and golang.org/x/sys/unix.
 package marked
 
 import (
@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/opdbus/opdbus/providers/internal/hostfs"
+	"github.com/opdbus/opdbus/state"
 )
 
 const (
@@ -199,6 +200,34 @@ func (f Files) Parents(path string, made []string) ([]string, error) {
 		}
 	}
 	return parents, nil
+}
+
+// NoteParents notes of the objects that come, a file each, which directories are to be made for it, and of those that stay which were.
+func NoteParents[T state.Object](f Files, items []state.Planned[T], of func(*T) (path string, parents *[]string)) error {
+	var made []string
+	for _, it := range items {
+		if it.Made != nil {
+			_, parents := of(it.Made)
+			made = append(made, *parents...)
+		}
+	}
+	for _, it := range items {
+		if it.Want == nil {
+			continue
+		}
+		path, parents := of(it.Want)
+		if it.Made != nil {
+			_, were := of(it.Made)
+			*parents = *were
+			continue
+		}
+		missing, err := f.Parents(path, made)
+		if err != nil {
+			return err
+		}
+		*parents = missing
+	}
+	return nil
 }
 
 // Sync brings files to disk.
