@@ -2,6 +2,7 @@ package net
 
 import (
 	"errors"
+	"slices"
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
@@ -41,6 +42,11 @@ func (r Rule) lacks(has int) bool {
 func (r Rule) remark(has int) error {
 	if err := netlink.RuleAdd(r.request()); err != nil && !errors.Is(err, unix.EEXIST) {
 		return err
+	}
+	all, err := listRules()
+	is := func(k kernelRule) bool { return k.sense == r.sense() && k.protocol == r.protocol() }
+	if err != nil || !slices.ContainsFunc(all, is) {
+		return errors.Join(err, errors.New("the kernel does not take it with another protocol"))
 	}
 	of := r.request()
 	of.Protocol = uint8(has)

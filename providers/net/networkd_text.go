@@ -3,10 +3,12 @@ package net
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
 
 	"github.com/opdbus/opdbus/state"
 )
@@ -51,6 +53,17 @@ func (l *networkdLink) managed() bool {
 	return of != nil && (of.Kind != existing || of.Master != nil || of.MTU != nil || of.MAC != nil || of.Up != nil) ||
 		len(l.addresses) > 0 || len(l.routes) > 0 || len(l.stacked) > 0
 }
+
+// leadsOut says whether a link has to be up for the host to be online: systemd-networkd-wait-online(8) waits for all such links, and for one at least.
+// Others may have no carrier.
+func (l *networkdLink) leadsOut() bool {
+	return slices.ContainsFunc(l.routes, func(r Route) bool {
+		at := r.slot()
+		return at.destination.Bits() == 0 && at.table == unix.RT_TABLE_MAIN && r.Via != nil
+	})
+}
+
+func yes(is bool) string { return map[bool]string{true: "yes", false: "no"}[is] }
 
 // netdev has networkd make a link as links.create does (systemd.netdev(5)).
 func (n *networkdNode) netdev(l *networkdLink) string {
@@ -132,7 +145,7 @@ func (n *networkdNode) network(l *networkdLink) string {
 		}
 	}
 	f.set("ActivationPolicy", policy)
-	f.set("RequiredForOnline", "no") // nobody waits for a link that may have no carrier
+	f.set("RequiredForOnline", yes(l.leadsOut()))
 	f.section("Network")
 	for _, s := range l.stacked {
 		f.set(s[0], s[1])

@@ -14,6 +14,30 @@ import (
 // persistent is a network that is written for systemd-networkd, too.
 const persistent = `
 plugin "net" {}
+plugin "systemd" {
+  unit "openvswitch-switch.service" {
+    active  = true
+    enabled = true
+  }
+}
+network "switch" {
+  persist      = "networkd"
+  dependencies = [plugin.systemd]
+  bridge "ovsbr0" {
+    datapath_type = "netdev"
+    addresses     = ["10.1.0.1/24"]
+  }
+  port "in0" {
+    bridge    = "ovsbr0"
+    type      = "internal"
+    addresses = ["10.1.0.100/24"]
+  }
+  link "e0" {
+    kind = "veth"
+    peer = "e1"
+  }
+  port "e0" { bridge = "ovsbr0" }
+}
 network "lan" {
   persist = "networkd"
   link "br0" {
@@ -35,6 +59,12 @@ network "lan" {
     mac       = "02:00:00:00:00:22"
     up        = true
     addresses = ["10.0.9.1/24"]
+  }
+  link "x0" {
+    kind   = "existing"
+    master = "br0"
+    mtu    = 1400
+    up     = true
   }
   route "default" {
     destination = "default"
@@ -68,20 +98,33 @@ network "lan" {
 }
 `
 
-// theirs is what somebody else has, on a bridge that comes with each boot and on opdbus' own.
-const theirs = `#!/bin/sh
-ip link add s0 address 02:00:00:00:00:01 type bridge; ip link set s0 up; ip addr add 198.51.100.1/24 dev s0
-ip route add 203.0.113.0/24 via 198.51.100.7; ip rule add priority 99 fwmark 6 table 99
-ip link add theirs0 address 02:00:00:00:00:02 type bridge; ip addr add 10.0.0.77/24 dev br0; ip route add 203.0.113.128/25 via 10.0.0.9 dev br0
-true
+func withoutPersist() string {
+	return regexp.MustCompile(`persist += "networkd"`).ReplaceAllString(persistent, "")
+}
+
+// theirs is what somebody else has before networkd starts, and later.
+const theirs = `[Unit]
+DefaultDependencies=no
+Before=network-pre.target
+Wants=network-pre.target
+[Service]
+Type=oneshot
+ExecStart=/bin/sh -c "ip link add s0 address 02:00:00:00:00:01 type bridge; ip link set s0 up; ip addr add 198.51.100.1/24 dev s0; \
+ip link add theirs0 address 02:00:00:00:00:02 type bridge; ip link add x0 address 02:00:00:00:00:03 type veth peer name x1 address 02:00:00:00:00:04; \
+ip route add 203.0.113.0/24 via 198.51.100.7; ip rule add priority 99 fwmark 6 table 99"
+[Install]
+WantedBy=multi-user.target
 `
+
+const theirsLater = `ip rule add priority 98 fwmark 5 table 99; ip addr add 10.0.0.77/24 dev br0; ip route add 203.0.113.128/25 via 10.0.0.9 dev br0`
 
 // marked is the network in an order of its own, without what comes by itself a moment after an address.
 func (h *host) marked() string {
 	h.t.Helper()
+	switchLinks := regexp.MustCompile(`^(ovs-netdev|ovsbr0|in0|e0@e1|e1@e0): <`) // which have other MAC addresses each time
 	var lines []string
 	for _, line := range strings.Split(strings.ReplaceAll(h.network(), " tentative", ""), "\n") {
-		if !strings.Contains(line, "table local") && !strings.HasPrefix(line, "local ") {
+		if !switchLinks.MatchString(line) && !strings.Contains(line, "table local") && !strings.HasPrefix(line, "local ") {
 			lines = append(lines, strings.TrimSpace(line))
 		}
 	}
@@ -113,10 +156,9 @@ func (h *host) settles(want string) {
 func TestNetworkd(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)
-	h.Put("/usr/local/sbin/theirs", theirs, 0o755)
-	h.Put("/etc/systemd/network/90-theirs.network", "[Match]\nName=theirs*\n[Network]\nConfigureWithoutCarrier=yes\n", 0o644)
-	h.Do("sh", "-c", "/usr/local/sbin/theirs 2>/dev/null; ip rule add priority 98 fwmark 5 table 99")
-	h.Do("sh", "-c", "systemctl enable --now systemd-networkd.service; sleep 1")
+	h.Put("/etc/systemd/system/theirs.service", theirs, 0o644)
+	h.Put("/etc/systemd/network/90-theirs.network", "[Match]\nName=theirs*\n[Link]\nRequiredForOnline=no\n[Network]\nConfigureWithoutCarrier=yes\n", 0o644)
+	h.Do("sh", "-c", "systemctl daemon-reload; systemctl enable --now theirs.service systemd-networkd.service; sleep 1")
 	before, files := h.marked(), func() string {
 		return h.Do("sh", "-c", "cd /etc/systemd; tail -n +1 network/* networkd.conf.d/* 2>/dev/null; true")
 	}
@@ -125,7 +167,7 @@ func TestNetworkd(t *testing.T) {
 	h.config(strings.Replace(persistent, `"networkd"`, `"netplan"`, 1))
 	said := h.must(1, "plan")
 	assert.Contains(t, said, `"netplan" is none. It is "networkd"`)
-	assert.Contains(t, said, "main.hcl line 4")
+	assert.Contains(t, said, "main.hcl line 10")
 
 	h.config(persistent)
 	h.Put("/etc/systemd/network/10-opdbus-br0.netdev", "[NetDev]\nName=br9\nKind=bridge\n", 0o644)
@@ -143,7 +185,7 @@ func TestNetworkd(t *testing.T) {
 	h.must(0, "apply", "--auto-approve")
 	h.must(0, "plan", "--detailed-exitcode")
 	assert.Contains(t, h.must(0, "query", "--plugin", "net"), "network/90-theirs.network")
-	h.Do("sh", "-c", "ip addr add 10.0.0.77/24 dev br0; ip route add 203.0.113.128/25 via 10.0.0.9 dev br0")
+	h.Do("sh", "-c", theirsLater)
 	after, made, written := h.unmarked(), h.marked(), files()
 
 	t.Run("it is the same after networkd was started anew", func(t *testing.T) {
@@ -175,9 +217,9 @@ func TestNetworkd(t *testing.T) {
 
 	boot := func(t *testing.T, reinstating bool) {
 		h := h.within(t)
-		h.Do("systemctl", map[bool]string{true: "enable", false: "disable"}[reinstating], "opdbus-network.service")
+		h.Do("systemctl", map[bool]string{true: "enable", false: "disable"}[reinstating], "opdbus-network.service", "opdbus-switch.path")
 		h.Reboot()
-		h.Do("sh", "-c", "systemctl is-system-running --wait || systemctl --failed; sh /usr/local/sbin/theirs; ip rule add priority 98 fwmark 5 table 99")
+		h.Do("sh", "-c", "systemctl is-system-running --wait || systemctl --failed; "+theirsLater)
 		if !reinstating { // what networkd cannot have
 			assert.NotContains(t, h.Do("ip", "-d", "link", "show", "br0"), "alias")
 			assert.NotContains(t, h.Do("ip", "rule"), "blackhole")
@@ -190,7 +232,7 @@ func TestNetworkd(t *testing.T) {
 	t.Run("networkd alone brings it up at boot", func(t *testing.T) { boot(t, false) })
 	t.Run("what networkd made gets its mark when the files go, and the files come back", func(t *testing.T) {
 		h := h.within(t)
-		h.config(strings.Replace(persistent, `persist = "networkd"`, "", 1))
+		h.config(withoutPersist())
 		said := h.must(2, "plan", "--detailed-exitcode")
 		assert.Contains(t, said, `- networkd["network/10-opdbus-br0.network"]`)
 		h.must(0, "apply", "--auto-approve")
@@ -207,7 +249,12 @@ func TestNetworkd(t *testing.T) {
 	})
 	t.Run("both bring it up at boot", func(t *testing.T) { boot(t, true) })
 
-	h.Do("sh", "-c", "ip addr del 10.0.0.77/24 dev br0; ip route del 203.0.113.128/25 2>/dev/null; true")
+	h.Do("sh", "-c", "ip rule del priority 98; ip addr del 10.0.0.77/24 dev br0; ip route del 203.0.113.128/25 2>/dev/null; true")
+	// A networkd that has read a file sets up an existing link anew when that leaves its bridge: it has to forget the file first.
+	h.must(0, "release")
+	h.config(withoutPersist())
+	h.must(0, "apply", "--auto-approve")
+	h.Do("systemctl", "restart", "systemd-networkd")
 	h.must(0, "destroy", "--auto-approve")
 	assert.Equal(t, theirFiles, files())
 	assert.Equal(t, before, h.marked())
