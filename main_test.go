@@ -69,7 +69,7 @@ func layers() []layer {
 		{"internal/machine", []string{"state/snapshot/snapshottest"}, []string{testify, xsys}},
 		{"reconciler/boot", nil, nil},
 		{"reconciler/live", nil, nil},
-		{"reconciler/bench", []string{"state/snapshot/snapshottest"}, language()},
+		{"reconciler/bench", []string{"internal/machine", "state/snapshot/snapshottest"}, language()},
 		{".", []string{"providers", "reconciler/cli"}, nil},
 	}
 }

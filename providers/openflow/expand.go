@@ -83,8 +83,8 @@ func twice(all []state.Declared) state.Diagnostics {
 // alike is a match with the older names of fields as the newer ones.
 func alike(match map[string]string) map[string]string {
 	newer := map[string]string{"dl_src": "eth_src", "dl_dst": "eth_dst", "dl_type": "eth_type", "nw_src": "ip_src", "nw_dst": "ip_dst", "nw_proto": "ip_proto"}
-	for protocol := range implied() {
-		if _, said := match[protocol]; said {
+	for protocol := range match {
+		if isProtocol(protocol) {
 			proto := strings.TrimSuffix(protocol, "6")
 			newer["tp_src"], newer["tp_dst"] = proto+"_src", proto+"_dst"
 		}

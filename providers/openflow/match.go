@@ -8,18 +8,23 @@ import (
 )
 
 // isProtocol says whether a field is the short name of a protocol, which has no value (ovs-fields(7)).
-func isProtocol(field string) bool {
-	_, is := implied()[field]
-	return is
-}
+func isProtocol(field string) bool { return implied(field) != nil }
 
-// implied are the protocols that each short name stands for.
-func implied() map[string][]string {
-	return map[string][]string{
-		"ip": {"ip"}, "ipv6": {"ipv6"}, "arp": {"arp"}, "rarp": {"rarp"}, "mpls": {"mpls"}, "mplsm": {"mpls"},
-		"icmp": {"ip", "icmp"}, "icmp6": {"ipv6", "icmp6"}, "tcp": {"ip", "tcp"}, "tcp6": {"ipv6", "tcp"}, "udp": {"ip", "udp"}, "udp6": {"ipv6", "udp"},
-		"sctp": {"ip", "sctp"}, "sctp6": {"ipv6", "sctp"},
+// implied are the protocols that a short name stands for; nil where it is none. It is asked of each field of each flow, often.
+func implied(name string) []string {
+	switch name {
+	case "ip", "ipv6", "arp", "rarp", "mpls":
+		return []string{name}
+	case "mplsm":
+		return []string{"mpls"}
+	case "icmp", "tcp", "udp", "sctp":
+		return []string{"ip", name}
+	case "icmp6":
+		return []string{"ipv6", name}
+	case "tcp6", "udp6", "sctp6":
+		return []string{"ipv6", strings.TrimSuffix(name, "6")}
 	}
+	return nil
 }
 
 // byNumber are the protocols that a value of a field stands for.
@@ -88,7 +93,7 @@ func fieldRank(field string) int {
 func checkMatch(match map[string]string, report func(attr, summary, detail string)) {
 	said := map[string]bool{}
 	for field, value := range match {
-		for _, p := range append(implied()[field], byNumber(field, value)...) {
+		for _, p := range append(implied(field), byNumber(field, value)...) {
 			said[p] = true
 		}
 	}
