@@ -14,9 +14,12 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/opdbus/opdbus/internal/machine"
 	"github.com/opdbus/opdbus/providers/internal/ovsdb"
-	"github.com/opdbus/opdbus/state/snapshot/snapshottest"
 )
+
+// What speaks to ovsdb-server runs on a machine, which has it and the schema.
+func TestMachine(t *testing.T) { machine.RunTests(t, machine.New(t), "^TestOnMachine") }
 
 // A server is an ovsdb-server of the test's own, with the schema of a switch and nobody who does what is configured.
 type server struct {
@@ -27,7 +30,9 @@ type server struct {
 
 func newServer(t *testing.T) *server {
 	t.Helper()
-	snapshottest.Need(t, "ovsdb-server", "ovsdb-tool")
+	if !machine.Inside() {
+		t.Skip("runs on a machine, see TestMachine")
+	}
 	s := &server{t: t, dir: t.TempDir()}
 	out, err := exec.Command("ovsdb-tool", "create", s.path("db"), "/usr/share/openvswitch/vswitch.ovsschema").CombinedOutput()
 	require.NoError(t, err, "%s", out)
@@ -80,7 +85,7 @@ func bridge(name string) []ovsdb.Operation {
 	}
 }
 
-func TestClient(t *testing.T) {
+func TestOnMachineClient(t *testing.T) {
 	s := newServer(t)
 	c := s.initialised()
 	ctx := t.Context()
@@ -165,7 +170,7 @@ func TestClient(t *testing.T) {
 	})
 }
 
-func TestMonitor(t *testing.T) {
+func TestOnMachineMonitor(t *testing.T) {
 	s := newServer(t)
 	c := s.initialised()
 	ctx := t.Context()
@@ -200,7 +205,7 @@ func TestMonitor(t *testing.T) {
 }
 
 // TestConfigure has the test be ovs-vswitchd, which says by cur_cfg what it has done.
-func TestConfigure(t *testing.T) {
+func TestOnMachineConfigure(t *testing.T) {
 	s := newServer(t)
 	c := s.initialised()
 	vswitchd := ovsdb.New(s.address())
