@@ -64,7 +64,7 @@ func (m Match) fits(l netlink.Link) (int, error) {
 		}
 	}
 	if m.Path != nil {
-		is, err := idPath(at.Index)
+		is, err := idPath(udevData, at.Index)
 		if err != nil {
 			return unfit, err
 		}
@@ -75,12 +75,12 @@ func (m Match) fits(l netlink.Link) (int, error) {
 	return fit, nil
 }
 
-// idPath is where a link is attached, as udev has it (ID_PATH); empty for one that is attached nowhere.
-func idPath(index int) (string, error) {
-	if _, err := os.Stat("/run/udev/data"); err != nil {
+// idPath is where a link is attached, as udev's database has it (ID_PATH); empty for one that is attached nowhere.
+func idPath(database string, index int) (string, error) {
+	if _, err := os.Stat(database); err != nil {
 		return "", fmt.Errorf("no path of a link is known, as udev does not run: match it by mac: %w", err)
 	}
-	data, err := os.ReadFile(fmt.Sprintf("/run/udev/data/n%d", index))
+	data, err := os.ReadFile(fmt.Sprintf("%s/n%d", database, index))
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return "", err
 	}

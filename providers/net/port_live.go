@@ -199,7 +199,7 @@ func (p *ports) ApplyAll(ctx context.Context, _ state.Site, changes []state.Chan
 	for _, change := range changes {
 		before, after := change.Before, change.After
 		if after == nil {
-			if _, err := abandoned(before.Name, "", before.netns()...); err != nil {
+			if _, err := abandoned(before.Name, "", netnsOf(change)...); err != nil {
 				return fmt.Errorf("cannot delete port %s: %w", before.Name, err)
 			}
 			continue
@@ -207,11 +207,7 @@ func (p *ports) ApplyAll(ctx context.Context, _ state.Site, changes []state.Chan
 		if !after.isLink() {
 			continue
 		}
-		some := after.netns()
-		if before != nil {
-			some = append(some, before.netns()...)
-		}
-		if err := place(after.Name, deref(after.Netns), some...); err != nil {
+		if err := place(after.Name, deref(after.Netns), netnsOf(change)...); err != nil {
 			return fmt.Errorf("cannot bring up port %s: %w", after.Name, err)
 		}
 	}

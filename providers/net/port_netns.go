@@ -20,6 +20,16 @@ func (p Port) netns() []string {
 	return some
 }
 
+// netnsOf are those in which the link may be of a port that changes.
+func netnsOf(change state.ChangeOf[Port]) (some []string) {
+	for _, p := range []*Port{change.After, change.Before} {
+		if p != nil {
+			some = append(some, p.netns()...)
+		}
+	}
+	return some
+}
+
 // present is the configuration, without those of the ports whose link went with a network namespace: the switch makes a link only for one that is new.
 func (p *ports) present(ctx context.Context, changes []state.ChangeOf[Port]) (configuration, error) {
 	c, err := p.running(ctx)
@@ -39,11 +49,7 @@ func (p *ports) present(ctx context.Context, changes []state.ChangeOf[Port]) (co
 		if !there || !row.described().ours {
 			continue
 		}
-		some := after.netns()
-		if before := change.Before; before != nil {
-			some = append(some, before.netns()...)
-		}
-		_, found, err := among(after.Name, some...)
+		_, found, err := among(after.Name, netnsOf(change)...)
 		if err != nil {
 			return c, err
 		}

@@ -8,6 +8,9 @@ import (
 	"time"
 )
 
+// udevData is where udev writes down what it knows of each device that it is done with.
+const udevData = "/run/udev/data"
+
 // udevPatience is how long udev may take to hear of a link.
 const udevPatience = 5 * time.Second
 
@@ -22,7 +25,7 @@ func awaitUdev(index int) error {
 		return nil
 	}
 	for end := time.Now().Add(udevPatience); time.Now().Before(end); time.Sleep(2 * time.Millisecond) {
-		if _, err := os.Stat(fmt.Sprintf("/run/udev/data/n%d", index)); err == nil {
+		if _, err := os.Stat(fmt.Sprintf("%s/n%d", udevData, index)); err == nil {
 			return nil
 		}
 	}
